@@ -1,0 +1,155 @@
+"""Modes that hold for a block of code: recording, debugging and the scope written on nodes.
+
+They live in a context variable, so every thread and every asynchronous task has its own and starts from the defaults.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ContextDecorator
+from contextvars import ContextVar, Token
+from pathlib import Path
+from types import TracebackType
+
+Scope = tuple[str | int, ...]
+
+_PACKAGE = str(Path(__file__).resolve().parent.parent)
+
+
+class Modes:
+    """What is in force now: `recording` of nodes, `debug` checks, and the `scope` written on new nodes."""
+
+    __slots__ = ("debug", "recording", "scope")
+
+    def __init__(self, recording: bool = True, debug: bool = False, scope: Scope = ()) -> None:
+        self.recording = recording
+        self.debug = debug
+        self.scope = scope
+
+
+_modes: ContextVar[Modes] = ContextVar("tinygrad_rnn_modes", default=Modes())  # noqa: B039  (never changed in place)
+current = _modes.get
+
+
+def push_scope(part: str | int) -> Token[Modes]:
+    """Append `part` (a module's name, or a time step as an int) to the scope; undo it with `pop_scope`."""
+    modes = current()
+    return _modes.set(Modes(modes.recording, modes.debug, (*modes.scope, part)))
+
+
+pop_scope = _modes.reset
+
+
+class _Mode(ContextDecorator):
+    """A context manager and decorator that replaces the modes and puts the earlier ones back."""
+
+    def __init__(self) -> None:
+        self._tokens: list[Token[Modes]] = []
+
+    def _changed(self, modes: Modes) -> Modes:
+        raise AssertionError("each mode says what it changes")
+
+    def __enter__(self) -> None:
+        self._tokens.append(_modes.set(self._changed(current())))
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        _modes.reset(self._tokens.pop())
+
+
+class no_grad(_Mode):
+    """Record nothing inside the block, or inside the decorated function: results do not require grad.
+
+    Example:
+        >>> import tinygrad_rnn as tg
+        >>> x = tg.Tensor([1.0, 2.0], requires_grad=True)
+        >>> with tg.no_grad():
+        ...     y = 2 * x
+        >>> y.requires_grad
+        False
+    """
+
+    def _recreate_cm(self) -> no_grad:
+        return no_grad()
+
+    def _changed(self, modes: Modes) -> Modes:
+        return Modes(False, modes.debug, modes.scope)
+
+
+class enable_grad(_Mode):
+    """Record again inside the block, even within `no_grad`; the transforms use it.
+
+    Example:
+        >>> import tinygrad_rnn as tg
+        >>> x = tg.Tensor([1.0, 2.0], requires_grad=True)
+        >>> with tg.no_grad(), tg.enable_grad():
+        ...     y = 2 * x
+        >>> y.requires_grad
+        True
+    """
+
+    def _recreate_cm(self) -> enable_grad:
+        return enable_grad()
+
+    def _changed(self, modes: Modes) -> Modes:
+        return Modes(True, modes.debug, modes.scope)
+
+
+class debug(_Mode):
+    """Check every value and every cotangent: a NaN or an infinity raises at once, naming operation and line.
+
+    Raises:
+        NonFiniteError: from the operation that made the value, or whose gradient rule made the cotangent.
+
+    Example:
+        >>> import numpy as np
+        >>> import tinygrad_rnn as tg
+        >>> x = tg.Tensor([0.0], requires_grad=True)
+        >>> with tg.debug(), np.errstate(divide="ignore"):
+        ...     np.log(x)  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+            ...
+        tinygrad_rnn.core.errors.NonFiniteError: log gave -inf ...
+    """
+
+    def _recreate_cm(self) -> debug:
+        return debug()
+
+    def _changed(self, modes: Modes) -> Modes:
+        return Modes(modes.recording, True, modes.scope)
+
+
+class scope(_Mode):
+    """Write `name` on the scope of every node made inside the block; an int is a time step.
+
+    Args:
+        name: a part of a path, such as a module's name, or the number of a time step.
+
+    Example:
+        >>> import tinygrad_rnn as tg
+        >>> x = tg.Tensor([1.0], requires_grad=True)
+        >>> with tg.scope("encoder"), tg.scope(0):
+        ...     y = 2 * x
+        >>> y.node.scope
+        ('encoder', 0)
+    """
+
+    def __init__(self, name: str | int) -> None:
+        super().__init__()
+        self._name = name
+
+    def _recreate_cm(self) -> scope:
+        return scope(self._name)
+
+    def _changed(self, modes: Modes) -> Modes:
+        return Modes(modes.recording, modes.debug, (*modes.scope, self._name))
+
+
+def user_line() -> str:
+    """Return file and line of the innermost frame outside this package and NumPy, as "file:line"."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None:
+        name = frame.f_code.co_filename
+        if not name.startswith(_PACKAGE) and f"{'/'}numpy{'/'}" not in name.replace("\\", "/"):
+            break
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
