@@ -52,7 +52,9 @@ class _Mode(ContextDecorator):
     def __enter__(self) -> None:
         self._tokens.append(_modes.set(self._changed(current())))
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         _modes.reset(self._tokens.pop())
 
 

@@ -122,6 +122,8 @@ def tree_map(function: Callable[..., Any], nest: Any, *more: Any) -> Any:
     for other in more:
         column, structure = tree_flatten(other)
         if structure != treedef:
-            raise GraphError(f"nests of different structure: {treedef} and {structure}; give nests of the same structure")
+            raise GraphError(
+                f"nests of different structure: {treedef} and {structure}; give nests of the same structure"
+            )
         columns.append(column)
     return tree_unflatten(treedef, [function(*row) for row in zip(*columns, strict=True)])

@@ -1,0 +1,33 @@
+"""The engine: tensors, nodes, primitives and the reverse sweep. It knows no operation by name."""
+
+from . import errors, random
+from .backward import Addend
+from .graph import Graph
+from .modes import debug, enable_grad, no_grad, scope
+from .node import Array, Node, Spec
+from .primitive import Primitive, implements
+from .tensor import HookHandle, Tensor, gradients
+from .transforms import grad, jvp, value_and_grad, vjp
+
+__all__ = [
+    "Addend",
+    "Array",
+    "Graph",
+    "HookHandle",
+    "Node",
+    "Primitive",
+    "Spec",
+    "Tensor",
+    "debug",
+    "enable_grad",
+    "errors",
+    "grad",
+    "gradients",
+    "implements",
+    "jvp",
+    "no_grad",
+    "random",
+    "scope",
+    "value_and_grad",
+    "vjp",
+]

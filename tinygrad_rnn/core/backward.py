@@ -1,0 +1,224 @@
+"""The reverse sweep: from cotangents of some outputs to cotangents of what they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import CotangentError, FreedGraphError, NonFiniteError, ShapeError
+from .modes import current
+from .node import Node, Spec, Watch, ancestors
+
+if TYPE_CHECKING:
+    from .primitive import Primitive
+
+Edge = tuple[Node, int]
+Wrap = Callable[[Any, "Node | None", int], Any]
+
+
+class Addend:
+    """A cotangent that can add itself into a buffer: what a rule returns instead of an array that is mostly zero.
+
+    Args:
+        primitive: one with an `accumulate(buffer, *args, **params)` function; called as usual it gives the full array.
+        args: its arguments.
+        params: its parameters.
+    """
+
+    __slots__ = ("args", "params", "primitive")
+
+    def __init__(self, primitive: Primitive, *args: Any, **params: Any) -> None:
+        self.primitive = primitive
+        self.args = args
+        self.params = params
+
+
+def sweep(
+    seeds: list[tuple[Node, int, Any]], targets: list[Edge] | None, wrap: Wrap | None, retain_graph: bool
+) -> list[Any]:
+    """Push cotangents from outputs towards inputs.
+
+    Args:
+        seeds: (node, output, cotangent) for each output to start from.
+        targets: the outputs whose cotangents are wanted; None leaves a `.grad` on every leaf and every retained tensor.
+        wrap: makes a tensor of (array, node, output): the rules then run on tensors and are recorded themselves.
+            None runs them on bare arrays.
+        retain_graph: keep the saved arrays for another sweep.
+
+    Returns:
+        The cotangent of each target; None where none of the outputs depends on it.
+
+    Raises:
+        FreedGraphError: before anything is changed, if an earlier sweep has freed a node on the way.
+        NonFiniteError: in debug mode, if a rule gives a NaN or an infinity.
+    """
+    order = ancestors(node for node, _, _ in seeds)
+    needed: set[Node] | None = None
+    if targets is not None:
+        needed = {node for node, _ in targets}
+        for node in order:
+            if not needed.isdisjoint(node.parents):
+                needed.add(node)
+        order = [node for node in order if node in needed]
+    for node in order:
+        if node.args is None:
+            raise FreedGraphError(
+                f"{node!r}: an earlier backward pass freed what it saved; write backward(retain_graph=True) in the "
+                "earlier pass, or run the forward pass again"
+            )
+
+    debugging = current().debug
+    wanted = set(targets or ())
+    found: dict[Edge, Any] = {}
+    deposits: list[tuple[Watch, Any, bool]] = []
+    cotangents: dict[Any, Any] = {}  # by node, or by edge where a node has several outputs
+    owned: set[Any] = set()  # keys whose array was allocated here, and may be added to in place
+
+    def accumulate(node: Node, slot: int, cotangent: Any) -> None:
+        specs = node.specs
+        spec = specs[slot]
+        key: Any = node if len(specs) == 1 else (node, slot)
+        total = cotangents.get(key)
+        if type(cotangent) is Addend:
+            if wrap is not None:
+                cotangent = cotangent.primitive(*cotangent.args, **cotangent.params)
+            else:
+                if total is None:
+                    total = cotangents[key] = np.zeros(spec.shape, spec.dtype)
+                elif key not in owned:
+                    total = cotangents[key] = total.copy()
+                owned.add(key)
+                assert cotangent.primitive.accumulate is not None
+                cotangent.primitive.accumulate(total, *cotangent.args, **cotangent.params)
+                return
+        elif wrap is None and type(cotangent) is not np.ndarray:
+            cotangent = np.asarray(cotangent)
+        if cotangent.shape != spec.shape:
+            cotangent = sum_to(cotangent, spec)
+        if cotangent.dtype != spec.dtype:
+            cotangent = cotangent.astype(spec.dtype)
+        if total is None:
+            cotangents[key] = cotangent
+        elif wrap is not None:
+            cotangents[key] = total + cotangent
+        elif key in owned:
+            np.add(total, cotangent, out=total)
+        else:
+            # np.add gives a scalar for 0-d operands; an array allocated beforehand can be added to in place later.
+            cotangents[key] = np.add(total, cotangent, out=np.empty(spec.shape, spec.dtype))
+            owned.add(key)
+
+    for root, slot, seed in seeds:
+        accumulate(root, slot, seed)
+
+    while order:
+        node = order.pop()
+        single = len(node.specs) == 1
+        if single:
+            g = cotangents.pop(node, None)
+            gs = [g]
+        else:
+            gs = [cotangents.pop((node, slot), None) for slot in range(len(node.specs))]
+        if node.watches is not None:
+            for slot, watch in node.watches.items():
+                if gs[slot] is not None:
+                    if watch.hooks:
+                        gs[slot] = g = _run_hooks(watch, gs[slot], node.specs[slot], wrap)
+                    if watch.keeps_grad and targets is None:
+                        deposits.append((watch, gs[slot], single and node in owned and not watch.hooks))
+        if wanted:
+            for slot, cotangent in enumerate(gs):
+                if (node, slot) in wanted and cotangent is not None:
+                    found[node, slot] = cotangent
+        primitive = node.primitive
+        if primitive is None:
+            continue
+        args, outs, parents = node.args, node.outs, node.parents
+        assert args is not None and outs is not None
+        if needed is not None and needed.isdisjoint(parents):
+            continue
+        if not retain_graph:
+            node.args = node.outs = None
+        if all(cotangent is None for cotangent in gs):
+            continue
+        if wrap is not None:
+            args = tuple(
+                [
+                    wrap(arg, parent, slot) if isinstance(arg, np.ndarray) else arg
+                    for arg, parent, slot in zip(args, parents, node.slots, strict=True)
+                ]
+            )
+            outs = tuple(
+                [wrap(out, node, slot) if isinstance(out, np.ndarray) else out for slot, out in enumerate(outs)]
+            )
+        rules = primitive.vjp_rules
+        if rules is not None:
+            out = outs[0]
+            params = node.params
+            for index, parent in enumerate(parents):
+                if parent is not None and (needed is None or parent in needed):
+                    pulled = rules[index](g, out, *args, **params)
+                    if debugging:
+                        _check_finite(pulled, node)
+                    accumulate(parent, node.slots[index], pulled)
+        else:
+            needs = [parent is not None and (needed is None or parent in needed) for parent in parents]
+            for index, pulled in enumerate(primitive.pull(gs, outs, args, needs, node.params)):
+                if needs[index] and pulled is not None:
+                    if debugging:
+                        _check_finite(pulled, node)
+                    accumulate(parents[index], node.slots[index], pulled)  # type: ignore[arg-type]
+
+    for watch, cotangent, is_owned in deposits:
+        if watch.grad is not None:
+            watch.grad = watch.grad + cotangent
+        else:
+            watch.grad = cotangent if is_owned else np.array(cotangent)
+    return [found.get(target) for target in targets or ()]
+
+
+def sum_to(cotangent: Any, spec: Spec) -> Any:
+    """Sum over the axes along which an argument was broadcast, so that its cotangent gets its shape."""
+    shape = spec.shape
+    if cotangent.size == spec.size:
+        return cotangent.reshape(shape)
+    lead = len(cotangent.shape) - len(shape)
+    if lead < 0 or any(n not in (1, m) for n, m in zip(shape, cotangent.shape[lead:], strict=True)):
+        raise ShapeError(
+            f"a gradient rule gave a cotangent of shape {cotangent.shape} for an argument of shape {shape}; "
+            "return the argument's shape, or one that was broadcast from it"
+        )
+    axes = (*range(lead), *[lead + i for i, n in enumerate(shape) if n == 1 and cotangent.shape[lead + i] != 1])
+    summed = cotangent.sum(axes)
+    return summed if summed.shape == shape else summed.reshape(shape)
+
+
+def _run_hooks(watch: Watch, cotangent: Any, spec: Spec, wrap: Wrap | None) -> Any:
+    for hook in list(watch.hooks.values()):
+        if wrap is None:
+            cotangent = cotangent.view()
+            cotangent.flags.writeable = False
+        answer = hook(cotangent)
+        if answer is None:
+            continue
+        cotangent = np.asarray(answer, dtype=spec.dtype) if wrap is None else answer
+        if cotangent.shape != spec.shape:
+            raise CotangentError(
+                f"a hook returned a gradient of shape {cotangent.shape} for a tensor of shape {spec.shape}; "
+                "return that shape, or None to leave the gradient as it is"
+            )
+    return cotangent
+
+
+def _check_finite(cotangent: Any, node: Node) -> None:
+    values = cotangent.args[0] if type(cotangent) is Addend else cotangent
+    values = np.asarray(getattr(values, "data", values) if not isinstance(values, np.ndarray) else values)
+    if not np.isfinite(values).all():
+        bad = values[~np.isfinite(values)].flat[0]
+        raise NonFiniteError(
+            f"the gradient of {node.operation} has {bad} (shape {values.shape}), operation made at "
+            f"{node.line or 'a line unknown: run the forward pass inside debug() too'}; keep its arguments where its "
+            "derivative is finite, for instance with np.clip or np.maximum"
+        )

@@ -1,0 +1,163 @@
+"""Node: one operation on the tape. Nodes point at the nodes they came from and at nothing else."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from itertools import count
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .modes import Scope
+
+if TYPE_CHECKING:
+    from .primitive import Primitive
+
+Array = npt.NDArray[Any]
+next_sequence = count().__next__
+
+
+class Spec:
+    """Shape and dtype of an array, without its value.
+
+    A gradient rule gets one in place of each argument that its primitive does not save.
+    """
+
+    __slots__ = ("dtype", "shape")
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self.shape = shape
+        self.dtype = dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return math.prod(self.shape)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Spec) and self.shape == other.shape and self.dtype == other.dtype
+
+    def __hash__(self) -> int:
+        return hash((self.shape, self.dtype))
+
+    def __repr__(self) -> str:
+        return f"{self.dtype}{list(self.shape)}"
+
+
+class Watch:
+    """What a user attached to one output of a node: a name, hooks, and the gradient left there by `backward`."""
+
+    __slots__ = ("grad", "hooks", "keeps_grad", "name")
+
+    def __init__(self, name: str | None = None, keeps_grad: bool = False) -> None:
+        self.name = name
+        self.keeps_grad = keeps_grad
+        self.grad: Array | None = None
+        self.hooks: dict[int, Callable[[Any], Any]] = {}
+
+
+class Node:
+    """How one tensor, or several at once, came to be.
+
+    A leaf (an input or a parameter) has no primitive and no parents. `args` and `outs` hold what the gradient rules
+    need: an argument that the primitive does not save stands there as its `Spec`. Both are None once a backward pass
+    has freed them; everything else stays, so that a graph can be read and drawn after its gradients are out.
+
+    Attributes:
+        primitive: the operation, or None for a leaf.
+        parents: for each argument the node it came from, or None where it is a constant.
+        slots: for each argument which output of its parent it is.
+        params: the keyword arguments that are no arrays, such as `axis`.
+        specs: shape and dtype of each output.
+        sequence: a number that grows with every node made in this process: parents come before their children.
+        scope: names of modules and numbers of time steps that were in force.
+        line: file and line of the user's code, in debug mode.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "args",
+        "line",
+        "outs",
+        "params",
+        "parents",
+        "primitive",
+        "scope",
+        "sequence",
+        "slots",
+        "specs",
+        "watches",
+    )
+
+    def __init__(
+        self,
+        primitive: Primitive | None,
+        parents: tuple[Node | None, ...],
+        slots: tuple[int, ...],
+        args: tuple[Any, ...] | None,
+        params: dict[str, Any],
+        outs: tuple[Any, ...] | None,
+        specs: tuple[Spec, ...],
+        scope: Scope,
+        line: str | None = None,
+    ) -> None:
+        self.primitive = primitive
+        self.parents = parents
+        self.slots = slots
+        self.args = args
+        self.params = params
+        self.outs = outs
+        self.specs = specs
+        self.scope = scope
+        self.line = line
+        self.sequence = next_sequence()
+        self.watches: dict[int, Watch] | None = None
+
+    @property
+    def operation(self) -> str:
+        """The name of the primitive; "leaf" where there is none."""
+        return "leaf" if self.primitive is None else self.primitive.name
+
+    @property
+    def name(self) -> str | None:
+        """The name that a user gave to the first output, if any."""
+        watch = self.watches and self.watches.get(0)
+        return watch.name if watch else None
+
+    def watch(self, slot: int) -> Watch:
+        """Return the watch on an output, made at first use."""
+        if self.watches is None:
+            self.watches = {}
+        return self.watches.setdefault(slot, Watch())
+
+    def __repr__(self) -> str:
+        name = f" {self.name!r}" if self.name else ""
+        made = f" made at {self.line}" if self.line else ""
+        return f"<{self.operation}{name} {', '.join(map(repr, self.specs))}{made}>"
+
+
+def leaf(spec: Spec, scope: Scope, name: str | None = None) -> Node:
+    """Make the node of a tensor that requires grad and comes from no operation."""
+    node = Node(None, (), (), (), {}, (), (spec,), scope)
+    node.watches = {0: Watch(name, keeps_grad=True)}
+    return node
+
+
+def ancestors(roots: Iterable[Node]) -> list[Node]:
+    """Return the nodes that `roots` came from, themselves included, parents before children."""
+    seen = set(roots)
+    stack = list(seen)
+    while stack:
+        for parent in stack.pop().parents:
+            if parent is not None and parent not in seen:
+                seen.add(parent)
+                stack.append(parent)
+    return sorted(seen, key=attrgetter("sequence"))

@@ -1,0 +1,251 @@
+"""Primitive: a function on arrays together with its gradient rules, and the recording of its calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .errors import ConversionError, NonFiniteError, NoRuleError, ShapeError
+from .modes import current, user_line
+from .node import Node, Spec
+from .tensor import Tensor, implementations
+
+Rule = Callable[..., Any]
+_new_tensor = Tensor.__new__
+
+
+class Primitive:
+    """A differentiable operation: what it computes, and how cotangents and tangents pass through it.
+
+    Rules are written with operators, NumPy functions and other primitives, and never change an array in place. Then
+    they run on bare arrays (first derivatives), and on tensors (derivatives of every order) alike. The engine does
+    the rest: it sums a cotangent to its argument's shape, broadcasts a tangent to the result's, keeps dtypes.
+
+    Args:
+        name: shown in print-outs, pictures and errors.
+        forward: takes arrays (and keyword parameters), returns an array, or a tuple of arrays for several results.
+        saves: what the rules read: positions of arguments, and "out" for the result. Arguments that are not saved
+            reach the rules as a `Spec` (shape and dtype alone). By default everything is saved.
+        accumulate: for `Addend`: `accumulate(buffer, *args, **params)` adds the result into a buffer.
+
+    Example:
+        A primitive of your own, with its rules; a call on a tensor records it:
+
+        >>> import numpy as np
+        >>> import tinygrad_rnn as tg
+        >>> cube = tg.Primitive("cube", lambda a: a**3)
+        >>> cube.defvjp(lambda g, out, a: g * 3 * a**2)
+        >>> cube.defjvp(lambda da, out, a: da * 3 * a**2)
+        >>> x = tg.Tensor([1.0, 2.0], requires_grad=True)
+        >>> np.sum(cube(x)).backward()
+        >>> x.grad
+        array([ 3., 12.])
+    """
+
+    def __init__(
+        self,
+        name: str,
+        forward: Callable[..., Any],
+        saves: Sequence[int | str] | None = None,
+        accumulate: Callable[..., None] | None = None,
+    ) -> None:
+        self.name = name
+        self.forward = forward
+        self.accumulate = accumulate
+        self.vjp_rules: Sequence[Rule] | None = None
+        self.jvp_rules: Sequence[Rule] | None = None
+        self._joint_vjp: Rule | None = None
+        self._joint_jvp: Rule | None = None
+        self._saves_all = saves is None
+        self._saves = frozenset(saves or ())
+        self._saves_out = saves is None or "out" in saves
+
+    def defvjp(self, *rules: Rule) -> None:
+        """Declare one `rule(g, out, *args, **params)` for each argument: the cotangent of that argument."""
+        self.vjp_rules = rules
+
+    def defjvp(self, *rules: Rule) -> None:
+        """Declare one `rule(tangent, out, *args, **params)` for each argument; the engine adds up what they give."""
+        self.jvp_rules = rules
+
+    def defvjp_joint(self, rule: Rule) -> None:
+        """Declare `rule(gs, outs, args, needs, **params)`: the cotangents of all arguments, None where not needed.
+
+        `gs` has a cotangent for each result, None where nothing depends on it.
+        """
+        self._joint_vjp = rule
+
+    def defjvp_joint(self, rule: Rule) -> None:
+        """Declare `rule(tangents, outs, args, **params)`: the tangents of all results, a tuple if there are several.
+
+        `tangents` has one for each argument, None for a constant.
+        """
+        self._joint_jvp = rule
+
+    def pull(
+        self, gs: Sequence[Any], outs: Sequence[Any], args: Sequence[Any], needs: Sequence[bool], params: Any
+    ) -> Any:
+        """Return the cotangents of all arguments by whichever rule was declared."""
+        if self.vjp_rules is not None:
+            return [
+                rule(gs[0], outs[0], *args, **params) if need else None
+                for rule, need in zip(self.vjp_rules, needs, strict=True)
+            ]
+        if self._joint_vjp is None:
+            raise NoRuleError(f"primitive {self.name} has no vjp rule; declare one with defvjp or defvjp_joint")
+        return self._joint_vjp(gs, outs, args, needs, **params)
+
+    def push(self, tangents: Sequence[Any], outs: Sequence[Any], args: Sequence[Any], params: Any) -> tuple[Any, ...]:
+        """Return the tangents of all results by whichever rule was declared; None where a result does not move."""
+        if self.jvp_rules is not None:
+            total = None
+            for rule, tangent in zip(self.jvp_rules, tangents, strict=True):
+                if tangent is not None:
+                    part = rule(tangent, outs[0], *args, **params)
+                    total = part if total is None else total + part
+            return (total,)
+        if self._joint_jvp is None:
+            raise NoRuleError(f"primitive {self.name} has no jvp rule; declare one with defjvp or defjvp_joint")
+        answer = self._joint_jvp(tangents, outs, args, **params)
+        return tuple(answer) if isinstance(answer, (tuple, list)) else (answer,)
+
+    def __call__(self, *args: Any, **params: Any) -> Any:
+        """Compute the result: arrays give arrays; with a tensor among the arguments, a tensor, recorded if need be."""
+        values: list[Any] = []
+        parents: list[Node | None] = []
+        has_tensor = recorded = False
+        for arg in args:
+            if isinstance(arg, Tensor):
+                has_tensor = True
+                node = arg._node
+                if node is not None:
+                    recorded = True
+                values.append(arg._data)
+                parents.append(node)
+            else:
+                values.append(arg)
+                parents.append(None)
+        try:
+            out = self.forward(*values, **params)
+        except ValueError as error:
+            if type(error) is not ValueError:
+                raise
+            raise ShapeError(self._shapes_message(args, params, error)) from error
+        modes = current()
+        if not has_tensor:
+            return out if type(out) is np.ndarray or type(out) is tuple else np.asarray(out)
+        if modes.debug:
+            self._check_finite(out, modes.recording)
+        if not (recorded and modes.recording):
+            if type(out) is tuple:
+                return tuple([Tensor._wrap(np.asarray(part)) for part in out])
+            return Tensor._wrap(out if type(out) is np.ndarray else np.asarray(out))
+
+        if type(out) is tuple:
+            outs = tuple([np.asarray(part) for part in out])
+            specs = tuple([Spec(part.shape, part.dtype) for part in outs])
+        else:
+            if type(out) is not np.ndarray:
+                out = np.asarray(out)
+            outs = (out,)
+            specs = (Spec(out.shape, out.dtype),)
+        slots = tuple([arg._index if isinstance(arg, Tensor) else 0 for arg in args])
+        node = Node(
+            self,
+            tuple(parents),
+            slots,
+            self._saved(args, values, parents, slots),
+            params,
+            outs if self._saves_out else specs,
+            specs,
+            modes.scope,
+            user_line() if modes.debug else None,
+        )
+        if type(out) is tuple:
+            return tuple([Tensor._wrap(part, node, index) for index, part in enumerate(outs)])
+        tensor = _new_tensor(Tensor)
+        tensor._data = out
+        tensor._node = node
+        tensor._index = 0
+        tensor._name = None
+        return tensor
+
+    def _saved(
+        self, args: Any, values: list[Any], parents: list[Node | None], slots: tuple[int, ...]
+    ) -> tuple[Any, ...]:
+        """Return what the node keeps of each argument; arrays that the user may still change are copied."""
+        saved = []
+        for i, value in enumerate(values):
+            parent = parents[i]
+            if not (self._saves_all or i in self._saves):
+                if parent is not None:
+                    value = parent.specs[slots[i]]
+                elif isinstance(value, np.ndarray):
+                    value = Spec(value.shape, value.dtype)
+            elif parent is None and isinstance(value, np.ndarray) and not isinstance(args[i], Tensor):
+                value = value.copy()
+            saved.append(value)
+        return tuple(saved)
+
+    def _shapes_message(self, args: Any, params: Any, error: Exception) -> str:
+        shapes = []
+        for arg in args:
+            name = f"{arg.name} " if isinstance(arg, Tensor) and arg.name else ""
+            shapes.append(f"{name}{arg.shape}" if hasattr(arg, "shape") else f"{arg!r}")
+        given = "".join([f", {key}={value!r}" for key, value in params.items()])
+        return f"{self.name} of shapes {' and '.join(shapes)}{given}: {error}. Give shapes that NumPy can combine"
+
+    def _check_finite(self, out: Any, recording: bool) -> None:
+        for part in out if type(out) is tuple else (out,):
+            values = np.asarray(part)
+            if values.dtype.kind == "f" and not np.isfinite(values).all():
+                bad = values[~np.isfinite(values)].flat[0]
+                raise NonFiniteError(
+                    f"{self.name} gave {bad} (shape {values.shape}) at {user_line()}; keep its arguments where the "
+                    "result is finite, for instance with np.clip or np.maximum"
+                )
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name}>"
+
+
+def implements(*functions: Any) -> Callable[[Rule], Rule]:
+    """Make a function the implementation of NumPy functions (or methods of ufuncs) on tensors.
+
+    Example:
+        >>> import numpy as np
+        >>> import tinygrad_rnn as tg
+        >>> @tg.implements(np.heaviside)
+        ... def heaviside(x, at_zero):
+        ...     return np.where(x > 0, 1.0, np.where(x < 0, 0.0, at_zero))
+        >>> np.heaviside(tg.Tensor([-1.0, 2.0]), 0.5)
+        array([0., 1.])
+    """
+
+    def declare(rule: Rule) -> Rule:
+        for function in functions:
+            implementations[function] = rule
+        return rule
+
+    return declare
+
+
+def value_of(arg: Any) -> Any:
+    """Return the array of a tensor, for operations that have no gradient; anything else as it is."""
+    return arg._data if isinstance(arg, Tensor) else arg
+
+
+def as_operand(arg: Any) -> Any:
+    """Return an argument as primitives take it: tensors, arrays and Python numbers as they are, lists as arrays.
+
+    Raises:
+        ConversionError: if a list holds tensors.
+    """
+    if isinstance(arg, (Tensor, np.ndarray, float, int, np.generic)):
+        return arg
+    array = np.asarray(arg)
+    if array.dtype == object:
+        raise ConversionError(f"{type(arg).__name__} of objects where numbers are expected; join tensors with np.stack")
+    return array

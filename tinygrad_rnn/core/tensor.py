@@ -1,0 +1,647 @@
+"""Tensor: an immutable array that remembers how it was made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
+
+import numpy as np
+
+from .backward import sweep
+from .errors import ConversionError, CotangentError, DtypeError, GraphError, ImmutableError, NoRuleError, ShapeError
+from .modes import current, enable_grad
+from .node import Array, Node, Spec, leaf
+
+# From a NumPy function to the function that does the same on tensors; `ops` fills it.
+implementations: dict[Any, Callable[..., Any]] = {}
+
+
+class ReadOnlyArray(np.ndarray[Any, np.dtype[Any]]):
+    """The view that `Tensor.data` gives: an ndarray whose refusal to be written says what to write instead."""
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if not self.flags.writeable:
+            raise ImmutableError(_WRITE_ADVICE)
+        super().__setitem__(key, value)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        outs = kwargs.get("out", ())
+        if any(isinstance(out, ReadOnlyArray) and not out.flags.writeable for out in outs):
+            raise ImmutableError(_WRITE_ADVICE)
+        if outs:
+            kwargs["out"] = tuple([_plain(out) for out in outs])
+        return getattr(ufunc, method)(*[_plain(value) for value in inputs], **kwargs)
+
+    def __repr__(self) -> str:
+        return repr(_plain(self))
+
+
+_WRITE_ADVICE = (
+    "a tensor's value cannot be written in place: the graph has saved it. Build the new value with NumPy functions "
+    "(np.where, np.concatenate), write parameter.assign(array) for a parameter, or take a copy: tensor.data.copy()"
+)
+
+
+def _plain(value: Any) -> Any:
+    return value.view(np.ndarray) if isinstance(value, ReadOnlyArray) else value
+
+
+class HookHandle:
+    """What registering a hook returns: `remove()` takes the hook away again."""
+
+    def __init__(self, hooks: dict[int, Any], key: int) -> None:
+        self._hooks = hooks
+        self._key = key
+
+    def remove(self) -> None:
+        """Take the hook away; a second call does nothing."""
+        self._hooks.pop(self._key, None)
+
+
+def add_hook(hooks: dict[int, Any], hook: Callable[..., Any]) -> HookHandle:
+    """Put a hook at the end of a dict of hooks."""
+    key = max(hooks, default=-1) + 1
+    hooks[key] = hook
+    return HookHandle(hooks, key)
+
+
+class Tensor:
+    """An array that remembers how it was made, so that gradients can be taken through it.
+
+    NumPy's functions and operators work on tensors. The value never changes; a result that depends on a tensor which
+    requires grad requires grad itself and holds a node of the graph.
+
+    Args:
+        value: anything that `np.array` takes, of a real, integer or bool dtype; it is copied.
+        requires_grad: record what is computed from this tensor; floating dtypes only.
+        dtype: the dtype to convert to.
+        name: shown in errors, print-outs and pictures.
+
+    Raises:
+        ConversionError: if `value` holds tensors that require grad.
+        DtypeError: if the dtype is complex or no number, or if an integer tensor is to require grad.
+
+    Example:
+        >>> import numpy as np
+        >>> import tinygrad_rnn as tg
+        >>> w = tg.Tensor([1.0, 2.0], requires_grad=True)
+        >>> loss = np.sum(w * w)
+        >>> loss.backward()
+        >>> w.grad
+        array([2., 4.])
+    """
+
+    __slots__ = ("__weakref__", "_data", "_index", "_name", "_node")
+    __hash__ = object.__hash__
+
+    _data: Array
+    _node: Node | None
+    _index: int
+    _name: str | None
+
+    def __init__(self, value: Any, requires_grad: bool = False, dtype: Any = None, name: str | None = None) -> None:
+        data = np.array(value, dtype=dtype)
+        if data.dtype.kind not in "fiub":
+            raise DtypeError(f"a tensor cannot hold dtype {data.dtype}; give real, integer or bool numbers")
+        self._data = data.view(np.ndarray)
+        self._node = None
+        self._index = 0
+        self._name = name
+        if requires_grad:
+            self.requires_grad_()
+
+    @staticmethod
+    def _wrap(data: Array, node: Node | None = None, index: int = 0) -> Tensor:
+        """Make a tensor of an array that nobody will write to, without a copy."""
+        tensor = Tensor.__new__(Tensor)
+        tensor._data = data
+        tensor._node = node
+        tensor._index = index
+        tensor._name = None
+        return tensor
+
+    def _rebind(self, data: Array) -> None:
+        """Give a leaf another value, an array that nobody else will write to. Graphs made before keep the old one."""
+        node = self._node
+        if node is not None and (node.primitive is not None or node.specs[0] != Spec(data.shape, data.dtype)):
+            if node.primitive is not None:
+                raise GraphError(f"{self!r} is the result of {node.operation}; only a leaf can be given another value")
+            self._node = leaf(Spec(data.shape, data.dtype), node.scope, self._name)
+        self._data = data
+
+    @property
+    def data(self) -> Array:
+        """The value, as a view that refuses to be written."""
+        view = self._data.view(ReadOnlyArray)
+        view.flags.writeable = False
+        return view
+
+    @data.setter
+    def data(self, value: Any) -> NoReturn:
+        raise ImmutableError(_WRITE_ADVICE)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
+        return self._data.shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self._data.ndim
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self._data.size
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of the elements."""
+        return self._data.dtype
+
+    @property
+    def T(self) -> Tensor:
+        """The tensor with its axes in reverse order."""
+        return self.transpose()
+
+    @property
+    def node(self) -> Node | None:
+        """The node of the graph that made this tensor; None where it does not require grad."""
+        return self._node
+
+    @property
+    def name(self) -> str | None:
+        """The name shown in errors, print-outs and pictures."""
+        return self._name
+
+    @name.setter
+    def name(self, name: str | None) -> None:
+        self._name = name
+        if self._node is not None:
+            self._node.watch(self._index).name = name
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients are taken with respect to this tensor, or through it."""
+        return self._node is not None
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether the tensor is no recorded result: an input, a parameter or a constant."""
+        return self._node is None or self._node.primitive is None
+
+    @property
+    def grad(self) -> Array | None:
+        """The gradient that `backward` left on this leaf, or on a tensor after `retain_grad()`; None before."""
+        watches = self._node and self._node.watches
+        watch = watches.get(self._index) if watches else None
+        return watch.grad if watch else None
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        if value is None and self._node is None:
+            return
+        if self._node is None:
+            raise GraphError(f"{self!r} does not require grad, so it has no .grad; call requires_grad_() first")
+        if value is not None:
+            value = np.array(value, dtype=self.dtype)
+            if value.shape != self.shape:
+                raise ShapeError(
+                    f"a gradient of shape {value.shape} for a tensor of shape {self.shape}; give {self.shape}"
+                )
+        self._node.watch(self._index).grad = value
+
+    def requires_grad_(self, flag: bool = True) -> Tensor:
+        """Make this leaf require grad, or not any more.
+
+        Raises:
+            DtypeError: if the dtype is not floating.
+            GraphError: if the tensor is a recorded result and `flag` is False.
+
+        Example:
+            >>> import tinygrad_rnn as tg
+            >>> tg.Tensor([1.0]).requires_grad_().requires_grad
+            True
+        """
+        if flag and self._node is None:
+            if self.dtype.kind != "f":
+                raise DtypeError(
+                    f"a tensor of dtype {self.dtype} cannot require grad; write tensor.astype(np.float64), or give the "
+                    "numbers as floats"
+                )
+            self._node = leaf(Spec(self.shape, self.dtype), current().scope, self._name)
+        elif not flag and self._node is not None:
+            if self._node.primitive is not None:
+                raise GraphError(
+                    f"{self!r} is the result of {self._node.operation}; write detach() for its value alone"
+                )
+            self._node = None
+        return self
+
+    def retain_grad(self) -> Tensor:
+        """Ask `backward` to leave a `.grad` on this intermediate result too.
+
+        Raises:
+            GraphError: if the tensor does not require grad.
+
+        Example:
+            >>> import tinygrad_rnn as tg
+            >>> x = tg.Tensor(3.0, requires_grad=True)
+            >>> y = (x * x).retain_grad()
+            >>> (2 * y).backward()
+            >>> y.grad
+            array(2.)
+        """
+        self._recorded("retain_grad()").watch(self._index).keeps_grad = True
+        return self
+
+    def register_hook(self, hook: Callable[[Any], Any]) -> HookHandle:
+        """Call `hook(gradient)` when this tensor's whole gradient is known, before it is used any further.
+
+        Args:
+            hook: takes the gradient (a read-only array; a tensor where the sweep is recorded) and returns another of
+                the same shape to put in its place, or None.
+
+        Returns:
+            A handle whose `remove()` takes the hook away.
+
+        Raises:
+            GraphError: if the tensor does not require grad.
+
+        Example:
+            >>> import tinygrad_rnn as tg
+            >>> x = tg.Tensor(3.0, requires_grad=True)
+            >>> handle = x.register_hook(lambda gradient: 10 * gradient)
+            >>> (2 * x).backward()
+            >>> x.grad
+            array(20.)
+        """
+        return add_hook(self._recorded("register_hook()").watch(self._index).hooks, hook)
+
+    def detach(self) -> Tensor:
+        """Return a tensor with the same value that is a constant for every gradient.
+
+        Example:
+            >>> import tinygrad_rnn as tg
+            >>> x = tg.Tensor([1.0], requires_grad=True)
+            >>> (2 * x).detach().requires_grad
+            False
+        """
+        return Tensor._wrap(self._data)
+
+    def backward(self, cotangent: Any = None, retain_graph: bool = False) -> None:
+        """Add the gradient of this tensor to the `.grad` of every leaf that it depends on.
+
+        Args:
+            cotangent: the gradient of the final result with respect to this tensor, of the same shape; 1 for a tensor
+                of one element.
+            retain_graph: keep what the graph saved, for another backward pass.
+
+        Raises:
+            CotangentError: if the tensor has several elements and no cotangent is given, or one of another shape.
+            FreedGraphError: if an earlier pass went through this graph without `retain_graph=True`.
+            GraphError: if the tensor does not require grad.
+
+        Example:
+            >>> import tinygrad_rnn as tg
+            >>> x = tg.Tensor([1.0, 2.0], requires_grad=True)
+            >>> (3 * x).backward([1.0, 10.0])
+            >>> x.grad
+            array([ 3., 30.])
+        """
+        node = self._recorded("backward()")
+        sweep([(node, self._index, _cotangent_of(self, cotangent))], None, None, retain_graph)
+
+    def _recorded(self, asked: str) -> Node:
+        if self._node is None:
+            raise GraphError(
+                f"{asked} on {self!r}, which does not require grad: nothing was recorded. Give requires_grad=True to the "
+                "inputs, or leave no_grad()"
+            )
+        return self._node
+
+    def item(self) -> Any:
+        """Return the only element as a Python number."""
+        return self._data.item()
+
+    def tolist(self) -> Any:
+        """Return the value as nested lists of Python numbers."""
+        return self._data.tolist()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        if self._node is not None:
+            raise ConversionError(
+                f"{self!r} would become a plain array and lose its graph. Write tensor.data for the value alone; "
+                "np.stack([a, b]) or np.concatenate to join tensors; np.where instead of array[index] = tensor"
+            )
+        data = self.data
+        if dtype is not None and data.dtype != dtype:
+            return data.astype(dtype)
+        return data.copy() if copy else data
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if any(out is not None for out in kwargs.pop("out", ())):
+            raise ImmutableError(
+                f"np.{ufunc.__name__} with a tensor cannot write into an array: the result would lose its graph. "
+                "Write a = a + t instead of a += t, and leave out= away"
+            )
+        function = implementations.get(ufunc if method == "__call__" else (ufunc, method))
+        name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
+        if function is None:
+            _refuse(name)
+        if kwargs:
+            return _call(function, name, inputs, kwargs)
+        return function(*inputs)
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        function = implementations.get(func)
+        name = (
+            func.__name__ if func.__module__ == "numpy" else f"{func.__module__.removeprefix('numpy.')}.{func.__name__}"
+        )
+        if function is None:
+            _refuse(name)
+        return _call(function, name, args, kwargs)
+
+    def __setitem__(self, key: Any, value: Any) -> NoReturn:
+        raise ImmutableError(_WRITE_ADVICE)
+
+    def __getitem__(self, key: Any) -> Tensor:
+        return implementations[Tensor.__getitem__](self, key)  # type: ignore[no-any-return]
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self.shape:
+            raise TypeError("iteration over a 0-d tensor; write tensor.item() for its number")
+        return (self[i] for i in range(len(self)))
+
+    def __bool__(self) -> bool:
+        return bool(self._data)
+
+    def __float__(self) -> float:
+        return float(self._number())
+
+    def __int__(self) -> int:
+        return int(self._number())
+
+    def _number(self) -> Any:
+        # NumPy's `array[0] = tensor` asks for float(tensor): without this the graph would be lost there.
+        if self._node is not None:
+            raise ConversionError(
+                f"{self!r} would become a plain number and lose its graph; write tensor.item() for the number alone, "
+                "or np.where and np.stack instead of array[index] = tensor"
+            )
+        return self._data.item()
+
+    def __index__(self) -> int:
+        return self._data.__index__()
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item() if self.size == 1 and spec else str(self), spec)
+
+    def __repr__(self) -> str:
+        text = np.array2string(self._data, separator=", ", prefix="Tensor(", threshold=100)
+        parts = [text] if self.dtype == np.float64 else [text, f"dtype={self.dtype}"]
+        if self._name:
+            parts.append(f"name={self._name!r}")
+        if self._node is not None:
+            parts.append("requires_grad=True")
+        return f"Tensor({', '.join(parts)})"
+
+    def __reduce__(self) -> Any:
+        if not self.is_leaf:
+            raise GraphError(f"{self!r} holds a graph, which is not copied or pickled; copy its value with detach()")
+        extra = dict(getattr(self, "__dict__", {}))
+        return _restore, (type(self), self._data.copy(), self.requires_grad, self._name, extra)
+
+    def __add__(self, other: Any) -> Tensor:
+        return implementations[np.add](self, other)  # type: ignore[no-any-return]
+
+    def __radd__(self, other: Any) -> Tensor:
+        return implementations[np.add](other, self)  # type: ignore[no-any-return]
+
+    def __sub__(self, other: Any) -> Tensor:
+        return implementations[np.subtract](self, other)  # type: ignore[no-any-return]
+
+    def __rsub__(self, other: Any) -> Tensor:
+        return implementations[np.subtract](other, self)  # type: ignore[no-any-return]
+
+    def __mul__(self, other: Any) -> Tensor:
+        return implementations[np.multiply](self, other)  # type: ignore[no-any-return]
+
+    def __rmul__(self, other: Any) -> Tensor:
+        return implementations[np.multiply](other, self)  # type: ignore[no-any-return]
+
+    def __truediv__(self, other: Any) -> Tensor:
+        return implementations[np.divide](self, other)  # type: ignore[no-any-return]
+
+    def __rtruediv__(self, other: Any) -> Tensor:
+        return implementations[np.divide](other, self)  # type: ignore[no-any-return]
+
+    def __pow__(self, other: Any) -> Tensor:
+        return implementations[np.power](self, other)  # type: ignore[no-any-return]
+
+    def __rpow__(self, other: Any) -> Tensor:
+        return implementations[np.power](other, self)  # type: ignore[no-any-return]
+
+    def __matmul__(self, other: Any) -> Tensor:
+        return implementations[np.matmul](self, other)  # type: ignore[no-any-return]
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return implementations[np.matmul](other, self)  # type: ignore[no-any-return]
+
+    def __floordiv__(self, other: Any) -> Tensor:
+        return implementations[np.floor_divide](self, other)  # type: ignore[no-any-return]
+
+    def __rfloordiv__(self, other: Any) -> Tensor:
+        return implementations[np.floor_divide](other, self)  # type: ignore[no-any-return]
+
+    def __mod__(self, other: Any) -> Tensor:
+        return implementations[np.remainder](self, other)  # type: ignore[no-any-return]
+
+    def __rmod__(self, other: Any) -> Tensor:
+        return implementations[np.remainder](other, self)  # type: ignore[no-any-return]
+
+    def __neg__(self) -> Tensor:
+        return implementations[np.negative](self)  # type: ignore[no-any-return]
+
+    def __abs__(self) -> Tensor:
+        return implementations[np.absolute](self)  # type: ignore[no-any-return]
+
+    def __pos__(self) -> Tensor:
+        return self
+
+    def __lt__(self, other: Any) -> Array:
+        return implementations[np.less](self, other)  # type: ignore[no-any-return]
+
+    def __le__(self, other: Any) -> Array:
+        return implementations[np.less_equal](self, other)  # type: ignore[no-any-return]
+
+    def __gt__(self, other: Any) -> Array:
+        return implementations[np.greater](self, other)  # type: ignore[no-any-return]
+
+    def __ge__(self, other: Any) -> Array:
+        return implementations[np.greater_equal](self, other)  # type: ignore[no-any-return]
+
+    def __eq__(self, other: object) -> Array:  # type: ignore[override]
+        return implementations[np.equal](self, other)  # type: ignore[no-any-return]
+
+    def __ne__(self, other: object) -> Array:  # type: ignore[override]
+        return implementations[np.not_equal](self, other)  # type: ignore[no-any-return]
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Return the sum over `axis`, as `np.sum` does."""
+        return implementations[np.sum](self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Return the mean over `axis`, as `np.mean` does."""
+        return implementations[np.mean](self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Return the largest element along `axis`; ties share the gradient, as `np.max` does."""
+        return implementations[np.max](self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+
+    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Return the smallest element along `axis`; ties share the gradient, as `np.min` does."""
+        return implementations[np.min](self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+
+    def prod(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Return the product over `axis`, as `np.prod` does."""
+        return implementations[np.prod](self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+
+    def var(self, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Tensor:
+        """Return the variance over `axis`, as `np.var` does."""
+        return implementations[np.var](self, axis=axis, ddof=ddof, keepdims=keepdims)  # type: ignore[no-any-return]
+
+    def std(self, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Tensor:
+        """Return the standard deviation over `axis`, as `np.std` does."""
+        return implementations[np.std](self, axis=axis, ddof=ddof, keepdims=keepdims)  # type: ignore[no-any-return]
+
+    def cumsum(self, axis: Any = None) -> Tensor:
+        """Return the running sum along `axis`, as `np.cumsum` does."""
+        return implementations[np.cumsum](self, axis=axis)  # type: ignore[no-any-return]
+
+    def swapaxes(self, axis1: int, axis2: int) -> Tensor:
+        """Return the tensor with two axes exchanged, as `np.swapaxes` does."""
+        return implementations[np.swapaxes](self, axis1, axis2)  # type: ignore[no-any-return]
+
+    def squeeze(self, axis: Any = None) -> Tensor:
+        """Return the tensor without its axes of length 1, as `np.squeeze` does."""
+        return implementations[np.squeeze](self, axis=axis)  # type: ignore[no-any-return]
+
+    def clip(self, min: Any = None, max: Any = None) -> Tensor:
+        """Return the tensor limited to [min, max]; the gradient passes at the bounds, as `np.clip` does."""
+        return implementations[np.clip](self, min, max)  # type: ignore[no-any-return]
+
+    def dot(self, other: Any) -> Tensor:
+        """Return NumPy's dot product, as `np.dot` does."""
+        return implementations[np.dot](self, other)  # type: ignore[no-any-return]
+
+    def ravel(self) -> Tensor:
+        """Return the tensor as one axis."""
+        return self.reshape(-1)
+
+    def reshape(self, *shape: Any) -> Tensor:
+        """Return the tensor with another shape, given as one tuple or as several numbers."""
+        target = shape[0] if len(shape) == 1 else shape
+        return implementations[np.reshape](self, target)  # type: ignore[no-any-return]
+
+    def transpose(self, *axes: Any) -> Tensor:
+        """Return the tensor with its axes in another order, reversed by default."""
+        order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else (axes or None)
+        return implementations[np.transpose](self, order)  # type: ignore[no-any-return]
+
+    def astype(self, dtype: Any) -> Tensor:
+        """Return the tensor in another dtype; the gradient is converted back."""
+        return implementations[Tensor.astype](self, dtype)  # type: ignore[no-any-return]
+
+
+def _restore(cls: type[Tensor], data: Array, requires_grad: bool, name: str | None, extra: dict[str, Any]) -> Tensor:
+    tensor = cls.__new__(cls)
+    tensor._data, tensor._node, tensor._index, tensor._name = data, None, 0, name
+    for key, value in extra.items():
+        setattr(tensor, key, value)
+    return tensor.requires_grad_() if requires_grad else tensor
+
+
+def _refuse(name: str) -> NoReturn:
+    raise NoRuleError(
+        f"np.{name} has no rule for tensors, so its gradient would be lost. Compose it from functions that have one, "
+        "declare a Primitive of your own for it, or call it on tensor.data where no gradient is wanted"
+    )
+
+
+def _call(function: Callable[..., Any], name: str, args: Any, kwargs: Any) -> Any:
+    try:
+        return function(*args, **kwargs)
+    except TypeError as error:
+        if (
+            "unexpected keyword argument" not in str(error)
+            or error.__traceback__ is None
+            or error.__traceback__.tb_next
+        ):
+            raise
+        keyword = str(error).rsplit(" ", 1)[-1].strip("'")
+        raise NoRuleError(f"np.{name} with {keyword}= has no rule for tensors; leave {keyword} away") from None
+
+
+def _cotangent_of(tensor: Tensor, cotangent: Any) -> Any:
+    if cotangent is None:
+        if tensor.size != 1:
+            raise CotangentError(
+                f"{tensor._node!r} has shape {tensor.shape}: only a tensor of one element has a gradient without a "
+                "cotangent. Reduce it, for instance with np.sum, or write backward(cotangent) of that shape"
+            )
+        return np.ones(tensor.shape, tensor.dtype)
+    if not isinstance(cotangent, Tensor):
+        cotangent = np.array(cotangent, dtype=tensor.dtype)
+    if cotangent.shape != tensor.shape:
+        raise CotangentError(
+            f"a cotangent of shape {cotangent.shape} for a tensor of shape {tensor.shape}; give {tensor.shape}"
+        )
+    return cotangent
+
+
+def gradients(
+    y: Tensor, xs: Any, cotangent: Any = None, record: bool = False, retain_graph: bool | None = None
+) -> list[Any]:
+    """Return the gradients of `y` with respect to several tensors, leaving every `.grad` as it is.
+
+    Args:
+        y: the result, of one element unless a cotangent is given.
+        xs: tensors that require grad, leaves or intermediate results.
+        cotangent: the gradient of the final result with respect to `y`.
+        record: return tensors that can be differentiated again.
+        retain_graph: keep what the graph saved; by default that is kept when `record` is.
+
+    Returns:
+        For each of `xs` an array of its shape (a tensor with `record=True`), zeros where `y` does not depend on it.
+
+    Raises:
+        CotangentError, FreedGraphError: as `Tensor.backward`.
+        GraphError: if `y` or one of `xs` does not require grad.
+
+    Example:
+        >>> import tinygrad_rnn as tg
+        >>> x = tg.Tensor(3.0, requires_grad=True)
+        >>> (slope,) = tg.gradients(x**3, [x], record=True)
+        >>> tg.gradients(slope, [x])
+        [array(18.)]
+    """
+    targets = [(x._recorded("gradients() with respect to"), x._index) for x in xs]
+    node = y._recorded("gradients()")
+    seed = _cotangent_of(y, cotangent)
+    keep = record if retain_graph is None else retain_graph
+    if record:
+        with enable_grad():
+            found = sweep(
+                [(node, y._index, seed if isinstance(seed, Tensor) else Tensor._wrap(seed))],
+                targets,
+                Tensor._wrap,
+                keep,
+            )
+        return [Tensor._wrap(np.zeros(x.shape, x.dtype)) if g is None else g for x, g in zip(xs, found, strict=True)]
+    found = sweep([(node, y._index, seed._data if isinstance(seed, Tensor) else seed)], targets, None, keep)
+    return [np.zeros(x.shape, x.dtype) if g is None else np.array(g) for x, g in zip(xs, found, strict=True)]

@@ -1,0 +1,111 @@
+"""Arithmetic of two arguments, powers, and the choice between values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..core.primitive import Primitive, as_operand, implements, value_of
+
+
+def binary(primitive: Primitive, function: Any) -> Primitive:
+    """Make a primitive of two arguments the implementation of a NumPy function; lists become arrays."""
+
+    @implements(function)
+    def call(a: Any, b: Any) -> Any:
+        return primitive(as_operand(a), as_operand(b))
+
+    return primitive
+
+
+add = binary(Primitive("add", np.add, saves=()), np.add)
+add.defvjp(lambda g, out, a, b: g, lambda g, out, a, b: g)
+add.defjvp(lambda da, out, a, b: da, lambda db, out, a, b: db)
+
+subtract = binary(Primitive("subtract", np.subtract, saves=()), np.subtract)
+subtract.defvjp(lambda g, out, a, b: g, lambda g, out, a, b: -g)
+subtract.defjvp(lambda da, out, a, b: da, lambda db, out, a, b: -db)
+
+multiply = binary(Primitive("multiply", np.multiply, saves=(0, 1)), np.multiply)
+multiply.defvjp(lambda g, out, a, b: g * b, lambda g, out, a, b: g * a)
+multiply.defjvp(lambda da, out, a, b: da * b, lambda db, out, a, b: a * db)
+
+divide = binary(Primitive("divide", np.divide, saves=(1, "out")), np.divide)
+divide.defvjp(lambda g, out, a, b: g / b, lambda g, out, a, b: -g * (out / b))
+divide.defjvp(lambda da, out, a, b: da / b, lambda db, out, a, b: -db * (out / b))
+
+
+def _power_by_base(g: Any, out: Any, a: Any, b: Any) -> Any:
+    if isinstance(b, (int, float)):
+        return g * (2 * a) if b == 2 else g * (b * a ** (b - 1 if b != 0 else 1))
+    return g * (b * a ** np.where(b == 0, 1, b - 1))  # 0 * a**1 where b is 0: no 0 * inf at a = 0
+
+
+def _power_by_exponent(g: Any, out: Any, a: Any, b: Any) -> Any:
+    return g * (out * np.log(np.where(a == 0, 1, a)))  # 0**b is flat in b for b > 0
+
+
+power = binary(Primitive("power", np.power), np.power)
+power.defvjp(_power_by_base, _power_by_exponent)
+power.defjvp(_power_by_base, _power_by_exponent)
+
+
+def _maximum_rule(g: Any, out: Any, a: Any, b: Any) -> Any:
+    return g * (0.5 * (np.greater_equal(a, b) * 1.0 + np.greater(a, b))).astype(g.dtype)
+
+
+def _minimum_rule(g: Any, out: Any, a: Any, b: Any) -> Any:
+    return g * (0.5 * (np.less_equal(a, b) * 1.0 + np.less(a, b))).astype(g.dtype)
+
+
+maximum = binary(Primitive("maximum", np.maximum, saves=(0, 1)), np.maximum)
+maximum.defvjp(_maximum_rule, lambda g, out, a, b: _maximum_rule(g, out, b, a))
+maximum.defjvp(_maximum_rule, lambda db, out, a, b: _maximum_rule(db, out, b, a))
+
+minimum = binary(Primitive("minimum", np.minimum, saves=(0, 1)), np.minimum)
+minimum.defvjp(_minimum_rule, lambda g, out, a, b: _minimum_rule(g, out, b, a))
+minimum.defjvp(_minimum_rule, lambda db, out, a, b: _minimum_rule(db, out, b, a))
+
+where = Primitive("where", np.where, saves=(0,))
+where.defvjp(
+    lambda g, out, condition, a, b: None,
+    lambda g, out, condition, a, b: np.where(condition, g, 0),
+    lambda g, out, condition, a, b: np.where(condition, 0, g),
+)
+where.defjvp(
+    lambda d, out, condition, a, b: None,
+    lambda da, out, condition, a, b: np.where(condition, da, 0),
+    lambda db, out, condition, a, b: np.where(condition, 0, db),
+)
+
+
+@implements(np.where)
+def _where(condition: Any, *choices: Any) -> Any:
+    condition = np.asarray(value_of(condition))
+    if not choices:
+        return np.where(condition)
+    a, b = choices
+    return where(condition, as_operand(a), as_operand(b))
+
+
+clip = Primitive("clip", np.clip, saves=(0, 1, 2))
+clip.defvjp(
+    lambda g, out, a, low, high: g * (np.greater_equal(a, low) & np.less_equal(a, high)),
+    lambda g, out, a, low, high: g * (np.less(a, low) & np.less_equal(low, high)),
+    lambda g, out, a, low, high: g * (np.greater(a, high) | np.greater(low, high)),
+)
+clip.defjvp(
+    lambda d, out, a, low, high: d * (np.greater_equal(a, low) & np.less_equal(a, high)),
+    lambda d, out, a, low, high: d * (np.less(a, low) & np.less_equal(low, high)),
+    lambda d, out, a, low, high: d * (np.greater(a, high) | np.greater(low, high)),
+)
+
+
+@implements(np.clip)
+def _clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
+    low = a_min if a_min is not None else min
+    high = a_max if a_max is not None else max
+    low = -np.inf if low is None else as_operand(low)
+    high = np.inf if high is None else as_operand(high)
+    return clip(as_operand(a), low, high)
