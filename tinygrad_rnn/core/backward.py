@@ -70,7 +70,7 @@ def sweep(
             )
 
     debugging = current().debug
-    wanted = set(targets or ())
+    wanted = {node for node, _ in targets or ()}
     found: dict[Edge, Any] = {}
     deposits: list[tuple[Watch, Any, bool]] = []
     cotangents: dict[Any, Any] = {}  # by node, or by edge where a node has several outputs
@@ -97,7 +97,7 @@ def sweep(
             cotangent = np.asarray(cotangent)
         if cotangent.shape != spec.shape:
             cotangent = sum_to(cotangent, spec)
-        if cotangent.dtype != spec.dtype:
+        if cotangent.dtype is not spec.dtype and cotangent.dtype != spec.dtype:
             cotangent = cotangent.astype(spec.dtype)
         if total is None:
             cotangents[key] = cotangent
@@ -115,9 +115,10 @@ def sweep(
 
     while order:
         node = order.pop()
-        single = len(node.specs) == 1
-        if single:
+        if len(node.specs) == 1:
             g = cotangents.pop(node, None)
+            if g is None:
+                continue
             gs = [g]
         else:
             gs = [cotangents.pop((node, slot), None) for slot in range(len(node.specs))]
@@ -127,22 +128,16 @@ def sweep(
                     if watch.hooks:
                         gs[slot] = g = _run_hooks(watch, gs[slot], node.specs[slot], wrap)
                     if watch.keeps_grad and targets is None:
-                        deposits.append((watch, gs[slot], single and node in owned and not watch.hooks))
-        if wanted:
-            for slot, cotangent in enumerate(gs):
-                if (node, slot) in wanted and cotangent is not None:
-                    found[node, slot] = cotangent
+                        deposits.append((watch, gs[slot], node in owned and not watch.hooks))
+        if node in wanted:
+            found.update({(node, slot): cotangent for slot, cotangent in enumerate(gs) if cotangent is not None})
         primitive = node.primitive
-        if primitive is None:
-            continue
         args, outs, parents = node.args, node.outs, node.parents
-        assert args is not None and outs is not None
-        if needed is not None and needed.isdisjoint(parents):
+        if primitive is None or (needed is not None and needed.isdisjoint(parents)):
             continue
+        assert args is not None and outs is not None
         if not retain_graph:
             node.args = node.outs = None
-        if all(cotangent is None for cotangent in gs):
-            continue
         if wrap is not None:
             args = tuple(
                 [

@@ -148,7 +148,7 @@ def _stand_in(spec: Any, name: str) -> Any:
     if not hasattr(spec, "shape"):
         return spec
     array = np.ones(spec.shape, spec.dtype)
-    node = leaf(Spec(spec.shape, spec.dtype), (), name) if spec.dtype.kind == "f" else None
+    node = leaf(Spec(spec.shape, spec.dtype), name) if spec.dtype.kind == "f" else None
     return Tensor._wrap(array, node)
 
 

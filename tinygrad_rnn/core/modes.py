@@ -17,14 +17,18 @@ _PACKAGE = str(Path(__file__).resolve().parent.parent)
 
 
 class Modes:
-    """What is in force now: `recording` of nodes, `debug` checks, and the `scope` written on new nodes."""
+    """What is in force now: `recording` of nodes, `debug` checks, and the `scope` of new nodes.
 
-    __slots__ = ("debug", "recording", "scope")
+    A node holds on to the modes that it was made in; in debug mode it gets a copy of its own with the user's `line`.
+    """
 
-    def __init__(self, recording: bool = True, debug: bool = False, scope: Scope = ()) -> None:
+    __slots__ = ("debug", "line", "recording", "scope")
+
+    def __init__(self, recording: bool = True, debug: bool = False, scope: Scope = (), line: str | None = None) -> None:
         self.recording = recording
         self.debug = debug
         self.scope = scope
+        self.line = line
 
 
 _modes: ContextVar[Modes] = ContextVar("tinygrad_rnn_modes", default=Modes())  # noqa: B039  (never changed in place)

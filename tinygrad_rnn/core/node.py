@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .modes import Scope
+from .modes import Modes, Scope, current
 
 if TYPE_CHECKING:
     from .primitive import Primitive
@@ -78,19 +78,18 @@ class Node:
         params: the keyword arguments that are no arrays, such as `axis`.
         specs: shape and dtype of each output.
         sequence: a number that grows with every node made in this process: parents come before their children.
-        scope: names of modules and numbers of time steps that were in force.
-        line: file and line of the user's code, in debug mode.
+        modes: the modes that were in force; in debug mode with the user's line.
+        watches: what users attached to its outputs, by output; None while there is nothing.
     """
 
     __slots__ = (
         "__weakref__",
         "args",
-        "line",
+        "modes",
         "outs",
         "params",
         "parents",
         "primitive",
-        "scope",
         "sequence",
         "slots",
         "specs",
@@ -106,8 +105,7 @@ class Node:
         params: dict[str, Any],
         outs: tuple[Any, ...] | None,
         specs: tuple[Spec, ...],
-        scope: Scope,
-        line: str | None = None,
+        modes: Modes,
     ) -> None:
         self.primitive = primitive
         self.parents = parents
@@ -116,10 +114,19 @@ class Node:
         self.params = params
         self.outs = outs
         self.specs = specs
-        self.scope = scope
-        self.line = line
+        self.modes = modes
         self.sequence = next_sequence()
         self.watches: dict[int, Watch] | None = None
+
+    @property
+    def scope(self) -> Scope:
+        """Names of modules and numbers of time steps that were in force."""
+        return self.modes.scope
+
+    @property
+    def line(self) -> str | None:
+        """File and line of the user's code, in debug mode."""
+        return self.modes.line
 
     @property
     def operation(self) -> str:
@@ -144,9 +151,9 @@ class Node:
         return f"<{self.operation}{name} {', '.join(map(repr, self.specs))}{made}>"
 
 
-def leaf(spec: Spec, scope: Scope, name: str | None = None) -> Node:
+def leaf(spec: Spec, name: str | None = None) -> Node:
     """Make the node of a tensor that requires grad and comes from no operation."""
-    node = Node(None, (), (), (), {}, (), (spec,), scope)
+    node = Node(None, (), (), (), {}, (), (spec,), current())
     node.watches = {0: Watch(name, keeps_grad=True)}
     return node
 

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 import numpy as np
 
 from .errors import ConversionError, NonFiniteError, NoRuleError, ShapeError
-from .modes import current, user_line
+from .modes import Modes, current, user_line
 from .node import Node, Spec
 from .tensor import Tensor, implementations
 
 Rule = Callable[..., Any]
 _new_tensor = Tensor.__new__
+_FIRST = (0,) * 8
+_OPERANDS = frozenset({np.ndarray, float, int, bool})
+
+
+class _Everything:
+    def __contains__(self, item: object) -> bool:
+        return True
+
+
+_EVERYTHING = _Everything()
 
 
 class Primitive:
@@ -58,9 +68,8 @@ class Primitive:
         self.jvp_rules: Sequence[Rule] | None = None
         self._joint_vjp: Rule | None = None
         self._joint_jvp: Rule | None = None
-        self._saves_all = saves is None
-        self._saves = frozenset(saves or ())
-        self._saves_out = saves is None or "out" in saves
+        self._saves: Container[int | str] = _EVERYTHING if saves is None else frozenset(saves)
+        self._saves_out = "out" in self._saves
 
     def defvjp(self, *rules: Rule) -> None:
         """Declare one `rule(g, out, *args, **params)` for each argument: the cotangent of that argument."""
@@ -115,17 +124,21 @@ class Primitive:
         """Compute the result: arrays give arrays; with a tensor among the arguments, a tensor, recorded if need be."""
         values: list[Any] = []
         parents: list[Node | None] = []
+        slots: list[int] | None = None
         has_tensor = recorded = False
         for arg in args:
             if isinstance(arg, Tensor):
                 has_tensor = True
+                values.append(arg._data)
                 node = arg._node
+                parents.append(node)
                 if node is not None:
                     recorded = True
-                values.append(arg._data)
-                parents.append(node)
+                    if arg._index:
+                        slots = slots or [0] * len(args)
+                        slots[len(parents) - 1] = arg._index
             else:
-                values.append(arg)
+                values.append(arg if type(arg) in _OPERANDS else as_operand(arg))
                 parents.append(None)
         try:
             out = self.forward(*values, **params)
@@ -133,37 +146,43 @@ class Primitive:
             if type(error) is not ValueError:
                 raise
             raise ShapeError(self._shapes_message(args, params, error)) from error
-        modes = current()
+        kind = type(out)
+        if kind is not np.ndarray:
+            out = tuple([np.asarray(part) for part in out]) if kind is tuple else np.asarray(out)
         if not has_tensor:
-            return out if type(out) is np.ndarray or type(out) is tuple else np.asarray(out)
+            return out
+        modes = current()
         if modes.debug:
-            self._check_finite(out, modes.recording)
+            modes = Modes(modes.recording, True, modes.scope, user_line())
+            self._check_finite(out, modes)
         if not (recorded and modes.recording):
-            if type(out) is tuple:
-                return tuple([Tensor._wrap(np.asarray(part)) for part in out])
-            return Tensor._wrap(out if type(out) is np.ndarray else np.asarray(out))
+            return tuple([Tensor._wrap(part) for part in out]) if kind is tuple else Tensor._wrap(out)
 
-        if type(out) is tuple:
-            outs = tuple([np.asarray(part) for part in out])
-            specs = tuple([Spec(part.shape, part.dtype) for part in outs])
-        else:
-            if type(out) is not np.ndarray:
-                out = np.asarray(out)
-            outs = (out,)
-            specs = (Spec(out.shape, out.dtype),)
-        slots = tuple([arg._index if isinstance(arg, Tensor) else 0 for arg in args])
+        outs = out if kind is tuple else (out,)
+        specs = tuple([Spec(part.shape, part.dtype) for part in outs]) if kind is tuple else (Spec(out.shape, out.dtype),)
+        saves = self._saves
+        saved: list[Any] = []
+        for i, parent in enumerate(parents):
+            value = values[i]
+            if i not in saves:
+                if parent is not None:
+                    value = parent.specs[slots[i] if slots else 0]
+                elif isinstance(value, np.ndarray):
+                    value = Spec(value.shape, value.dtype)
+            elif parent is None and args[i] is value and type(value) is np.ndarray:
+                value = value.copy()  # the user may still write to it
+            saved.append(value)
         node = Node(
             self,
             tuple(parents),
-            slots,
-            self._saved(args, values, parents, slots),
+            tuple(slots) if slots else _FIRST[: len(args)] if len(args) <= 8 else (0,) * len(args),
+            tuple(saved),
             params,
             outs if self._saves_out else specs,
             specs,
-            modes.scope,
-            user_line() if modes.debug else None,
+            modes,
         )
-        if type(out) is tuple:
+        if kind is tuple:
             return tuple([Tensor._wrap(part, node, index) for index, part in enumerate(outs)])
         tensor = _new_tensor(Tensor)
         tensor._data = out
@@ -171,23 +190,6 @@ class Primitive:
         tensor._index = 0
         tensor._name = None
         return tensor
-
-    def _saved(
-        self, args: Any, values: list[Any], parents: list[Node | None], slots: tuple[int, ...]
-    ) -> tuple[Any, ...]:
-        """Return what the node keeps of each argument; arrays that the user may still change are copied."""
-        saved = []
-        for i, value in enumerate(values):
-            parent = parents[i]
-            if not (self._saves_all or i in self._saves):
-                if parent is not None:
-                    value = parent.specs[slots[i]]
-                elif isinstance(value, np.ndarray):
-                    value = Spec(value.shape, value.dtype)
-            elif parent is None and isinstance(value, np.ndarray) and not isinstance(args[i], Tensor):
-                value = value.copy()
-            saved.append(value)
-        return tuple(saved)
 
     def _shapes_message(self, args: Any, params: Any, error: Exception) -> str:
         shapes = []
@@ -197,13 +199,12 @@ class Primitive:
         given = "".join([f", {key}={value!r}" for key, value in params.items()])
         return f"{self.name} of shapes {' and '.join(shapes)}{given}: {error}. Give shapes that NumPy can combine"
 
-    def _check_finite(self, out: Any, recording: bool) -> None:
-        for part in out if type(out) is tuple else (out,):
-            values = np.asarray(part)
+    def _check_finite(self, out: Any, modes: Modes) -> None:
+        for values in out if type(out) is tuple else (out,):
             if values.dtype.kind == "f" and not np.isfinite(values).all():
                 bad = values[~np.isfinite(values)].flat[0]
                 raise NonFiniteError(
-                    f"{self.name} gave {bad} (shape {values.shape}) at {user_line()}; keep its arguments where the "
+                    f"{self.name} gave {bad} (shape {values.shape}) at {modes.line}; keep its arguments where the "
                     "result is finite, for instance with np.clip or np.maximum"
                 )
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from .backward import sweep
 from .errors import ConversionError, CotangentError, DtypeError, GraphError, ImmutableError, NoRuleError, ShapeError
-from .modes import current, enable_grad
+from .modes import enable_grad
 from .node import Array, Node, Spec, leaf
 
 # From a NumPy function to the function that does the same on tensors; `ops` fills it.
@@ -126,7 +126,7 @@ class Tensor:
         if node is not None and (node.primitive is not None or node.specs[0] != Spec(data.shape, data.dtype)):
             if node.primitive is not None:
                 raise GraphError(f"{self!r} is the result of {node.operation}; only a leaf can be given another value")
-            self._node = leaf(Spec(data.shape, data.dtype), node.scope, self._name)
+            self._node = leaf(Spec(data.shape, data.dtype), self._name)
         self._data = data
 
     @property
@@ -230,7 +230,7 @@ class Tensor:
                     f"a tensor of dtype {self.dtype} cannot require grad; write tensor.astype(np.float64), or give the "
                     "numbers as floats"
                 )
-            self._node = leaf(Spec(self.shape, self.dtype), current().scope, self._name)
+            self._node = leaf(Spec(self.shape, self.dtype), self._name)
         elif not flag and self._node is not None:
             if self._node.primitive is not None:
                 raise GraphError(
@@ -341,18 +341,18 @@ class Tensor:
         return data.copy() if copy else data
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        if any(out is not None for out in kwargs.pop("out", ())):
+        function = implementations.get(ufunc if method == "__call__" else (ufunc, method))
+        if function is not None and not kwargs:
+            return function(*inputs)
+        name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
+        if kwargs.pop("out", None) not in (None, (None,)):
             raise ImmutableError(
-                f"np.{ufunc.__name__} with a tensor cannot write into an array: the result would lose its graph. "
+                f"np.{name} with a tensor cannot write into an array: the result would lose its graph. "
                 "Write a = a + t instead of a += t, and leave out= away"
             )
-        function = implementations.get(ufunc if method == "__call__" else (ufunc, method))
-        name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
         if function is None:
             _refuse(name)
-        if kwargs:
-            return _call(function, name, inputs, kwargs)
-        return function(*inputs)
+        return _call(function, name, inputs, kwargs)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         function = implementations.get(func)

@@ -16,17 +16,20 @@ _ERF = np.frompyfunc(math.erf, 1, 1)
 
 
 def _sigmoid_forward(a: Any) -> Array:
-    a = np.asarray(a) if np.asarray(a).dtype.kind == "f" else np.asarray(a, np.float64)
-    out = np.maximum(a, _SMALLEST[a.dtype.char])
-    np.negative(out, out=out)
+    if type(a) is not np.ndarray or a.dtype.kind != "f":
+        a = np.asarray(a, getattr(a, "dtype", float) if getattr(a, "dtype", np.dtype(int)).kind == "f" else float)
+    one, limit = _LIMITS[a.dtype.char]
+    out = np.negative(a, out=np.empty(a.shape, a.dtype))
+    np.minimum(out, limit, out=out)
     np.exp(out, out=out)
-    np.add(out, _ONE[a.dtype.char], out=out)
+    np.add(out, one, out=out)
     return np.reciprocal(out, out=out)
 
 
-# Below these arguments exp(-a) would overflow; the sigmoid there is smaller than the smallest normal number.
-_SMALLEST = {char: np.array(-np.floor(np.log(np.finfo(char).max)), char) for char in "efd"}
-_ONE = {char: np.array(1, char) for char in "efd"}
+# 1, and the largest argument whose exponential does not overflow: the sigmoid there is below every normal number.
+_LIMITS = {
+    char: (np.array(1, char), np.array(np.floor(np.log(np.finfo(char).max)), char)) for char in ("e", "f", "d", "g")
+}
 
 _sigmoid = Primitive("sigmoid", _sigmoid_forward, saves=("out",))
 _sigmoid.defvjp(lambda g, out, a: g * (out - out * out))

@@ -9,29 +9,25 @@ import numpy as np
 from ..core.primitive import Primitive, as_operand, implements, value_of
 
 
-def binary(primitive: Primitive, function: Any) -> Primitive:
-    """Make a primitive of two arguments the implementation of a NumPy function; lists become arrays."""
-
-    @implements(function)
-    def call(a: Any, b: Any) -> Any:
-        return primitive(as_operand(a), as_operand(b))
-
+def ufunc(primitive: Primitive, function: Any) -> Primitive:
+    """Make a primitive the implementation of a NumPy function of the same arguments."""
+    implements(function)(primitive)
     return primitive
 
 
-add = binary(Primitive("add", np.add, saves=()), np.add)
+add = ufunc(Primitive("add", np.add, saves=()), np.add)
 add.defvjp(lambda g, out, a, b: g, lambda g, out, a, b: g)
 add.defjvp(lambda da, out, a, b: da, lambda db, out, a, b: db)
 
-subtract = binary(Primitive("subtract", np.subtract, saves=()), np.subtract)
+subtract = ufunc(Primitive("subtract", np.subtract, saves=()), np.subtract)
 subtract.defvjp(lambda g, out, a, b: g, lambda g, out, a, b: -g)
 subtract.defjvp(lambda da, out, a, b: da, lambda db, out, a, b: -db)
 
-multiply = binary(Primitive("multiply", np.multiply, saves=(0, 1)), np.multiply)
+multiply = ufunc(Primitive("multiply", np.multiply, saves=(0, 1)), np.multiply)
 multiply.defvjp(lambda g, out, a, b: g * b, lambda g, out, a, b: g * a)
 multiply.defjvp(lambda da, out, a, b: da * b, lambda db, out, a, b: a * db)
 
-divide = binary(Primitive("divide", np.divide, saves=(1, "out")), np.divide)
+divide = ufunc(Primitive("divide", np.divide, saves=(1, "out")), np.divide)
 divide.defvjp(lambda g, out, a, b: g / b, lambda g, out, a, b: -g * (out / b))
 divide.defjvp(lambda da, out, a, b: da / b, lambda db, out, a, b: -db * (out / b))
 
@@ -46,7 +42,7 @@ def _power_by_exponent(g: Any, out: Any, a: Any, b: Any) -> Any:
     return g * (out * np.log(np.where(a == 0, 1, a)))  # 0**b is flat in b for b > 0
 
 
-power = binary(Primitive("power", np.power), np.power)
+power = ufunc(Primitive("power", np.power), np.power)
 power.defvjp(_power_by_base, _power_by_exponent)
 power.defjvp(_power_by_base, _power_by_exponent)
 
@@ -59,11 +55,11 @@ def _minimum_rule(g: Any, out: Any, a: Any, b: Any) -> Any:
     return g * (0.5 * (np.less_equal(a, b) * 1.0 + np.less(a, b))).astype(g.dtype)
 
 
-maximum = binary(Primitive("maximum", np.maximum, saves=(0, 1)), np.maximum)
+maximum = ufunc(Primitive("maximum", np.maximum, saves=(0, 1)), np.maximum)
 maximum.defvjp(_maximum_rule, lambda g, out, a, b: _maximum_rule(g, out, b, a))
 maximum.defjvp(_maximum_rule, lambda db, out, a, b: _maximum_rule(db, out, b, a))
 
-minimum = binary(Primitive("minimum", np.minimum, saves=(0, 1)), np.minimum)
+minimum = ufunc(Primitive("minimum", np.minimum, saves=(0, 1)), np.minimum)
 minimum.defvjp(_minimum_rule, lambda g, out, a, b: _minimum_rule(g, out, b, a))
 minimum.defjvp(_minimum_rule, lambda db, out, a, b: _minimum_rule(db, out, b, a))
 

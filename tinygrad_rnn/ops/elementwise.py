@@ -18,11 +18,7 @@ def unary(function: Any, saves: tuple[int | str, ...], rule: Rule) -> Primitive:
     primitive = Primitive(function.__name__, function, saves=saves)
     primitive.defvjp(rule)
     primitive.defjvp(rule)
-
-    @implements(function)
-    def call(a: Any) -> Any:
-        return primitive(a)
-
+    implements(function)(primitive)
     return primitive
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core.errors import NoRuleError
 from ..core.primitive import Primitive, as_operand, implements
-from .arithmetic import binary
+from .arithmetic import ufunc
 
 
 def _matmul_left(g: Any, out: Any, a: Any, b: Any) -> Any:
@@ -33,7 +33,7 @@ def _matmul_right(g: Any, out: Any, a: Any, b: Any) -> Any:
     return a.swapaxes(-1, -2) @ g
 
 
-matmul = binary(Primitive("matmul", np.matmul, saves=(0, 1)), np.matmul)
+matmul = ufunc(Primitive("matmul", np.matmul, saves=(0, 1)), np.matmul)
 matmul.defvjp(_matmul_left, _matmul_right)
 matmul.defjvp(lambda da, out, a, b: da @ b, lambda db, out, a, b: a @ db)
 

@@ -127,7 +127,7 @@ def _split_forward(a: Any, bounds: tuple[int, ...], axis: int) -> Any:
     lead = (slice(None),) * axis
     start, parts = 0, []
     for stop in bounds:
-        parts.append(a[(*lead, slice(start, stop))])
+        parts.append(a[lead + (slice(start, stop),)])
         start = stop
     return tuple(parts)
 
@@ -146,7 +146,7 @@ split.defjvp_joint(lambda tangents, outs, args, bounds, axis: split(tangents[0],
 def _split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
     axis = normalize_axis_index(operator.index(axis), ary.ndim)
     n = ary.shape[axis]
-    if np.ndim(indices_or_sections) == 0:
+    if isinstance(indices_or_sections, int) or np.ndim(indices_or_sections) == 0:
         sections = operator.index(indices_or_sections)
         if sections <= 0 or n % sections:
             raise ValueError(f"split of axis {axis} of length {n} into {sections} equal parts; give a divisor of {n}")
