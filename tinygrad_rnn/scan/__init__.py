@@ -1,0 +1,5 @@
+"""Loops over time."""
+
+from .eager import scan
+
+__all__ = ["scan"]
