@@ -9,7 +9,7 @@ import numpy as np
 
 from .errors import CotangentError, FreedGraphError, NonFiniteError, ShapeError
 from .modes import current
-from .node import Node, Spec, Watch, ancestors
+from .node import Array, Node, Spec, Watch, ancestors
 
 if TYPE_CHECKING:
     from .primitive import Primitive
@@ -73,98 +73,70 @@ def sweep(
     wanted = {node for node, _ in targets or ()}
     found: dict[Edge, Any] = {}
     deposits: list[tuple[Watch, Any, bool]] = []
-    cotangents: dict[Any, Any] = {}  # by node, or by edge where a node has several outputs
-    owned: set[Any] = set()  # keys whose array was allocated here, and may be added to in place
-
-    def accumulate(node: Node, slot: int, cotangent: Any) -> None:
-        specs = node.specs
-        spec = specs[slot]
-        key: Any = node if len(specs) == 1 else (node, slot)
-        total = cotangents.get(key)
-        if type(cotangent) is Addend:
-            if wrap is not None:
-                cotangent = cotangent.primitive(*cotangent.args, **cotangent.params)
-            else:
-                if total is None:
-                    total = cotangents[key] = np.zeros(spec.shape, spec.dtype)
-                elif key not in owned:
-                    total = cotangents[key] = total.copy()
-                owned.add(key)
-                assert cotangent.primitive.accumulate is not None
-                cotangent.primitive.accumulate(total, *cotangent.args, **cotangent.params)
-                return
-        elif wrap is None and type(cotangent) is not np.ndarray:
-            cotangent = np.asarray(cotangent)
-        if cotangent.shape != spec.shape:
-            cotangent = sum_to(cotangent, spec)
-        if cotangent.dtype is not spec.dtype and cotangent.dtype != spec.dtype:
-            cotangent = cotangent.astype(spec.dtype)
-        if total is None:
-            cotangents[key] = cotangent
-        elif wrap is not None:
-            cotangents[key] = total + cotangent
-        elif key in owned:
-            np.add(total, cotangent, out=total)
-        else:
-            # np.add gives a scalar for 0-d operands; an array allocated beforehand can be added to in place later.
-            cotangents[key] = np.add(total, cotangent, out=np.empty(spec.shape, spec.dtype))
-            owned.add(key)
-
+    totals = Totals(wrap)
+    cotangents, add = totals.cotangents, totals.add
     for root, slot, seed in seeds:
-        accumulate(root, slot, seed)
+        add(root.specs[slot], seed)
 
     while order:
         node = order.pop()
-        if len(node.specs) == 1:
-            g = cotangents.pop(node, None)
-            if g is None:
-                continue
-            gs = [g]
-        else:
-            gs = [cotangents.pop((node, slot), None) for slot in range(len(node.specs))]
+        specs = node.specs
+        gs = [cotangents.pop(specs[0], None)]
+        for spec in specs[1:]:
+            gs.append(cotangents.pop(spec, None))
         if node.watches is not None:
             for slot, watch in node.watches.items():
                 if gs[slot] is not None:
                     if watch.hooks:
-                        gs[slot] = g = _run_hooks(watch, gs[slot], node.specs[slot], wrap)
+                        gs[slot] = _run_hooks(watch, gs[slot], node.specs[slot], wrap)
                     if watch.keeps_grad and targets is None:
-                        deposits.append((watch, gs[slot], node in owned and not watch.hooks))
+                        deposits.append((watch, gs[slot], node.specs[slot] in totals.owned and not watch.hooks))
         if node in wanted:
             found.update({(node, slot): cotangent for slot, cotangent in enumerate(gs) if cotangent is not None})
-        primitive = node.primitive
-        args, outs, parents = node.args, node.outs, node.parents
+        primitive, parents = node.primitive, node.parents
         if primitive is None or (needed is not None and needed.isdisjoint(parents)):
             continue
-        assert args is not None and outs is not None
+        args: Any = node.args
+        outs: Any = node.outs
         if not retain_graph:
             node.args = node.outs = None
+        g = gs[0]
+        if g is None and all(cotangent is None for cotangent in gs):
+            continue
         if wrap is not None:
-            args = tuple(
-                [
-                    wrap(arg, parent, slot) if isinstance(arg, np.ndarray) else arg
-                    for arg, parent, slot in zip(args, parents, node.slots, strict=True)
-                ]
-            )
-            outs = tuple(
-                [wrap(out, node, slot) if isinstance(out, np.ndarray) else out for slot, out in enumerate(outs)]
-            )
+            args = [
+                wrap(arg, parent, slot) if isinstance(arg, np.ndarray) else arg
+                for arg, parent, slot in zip(args, parents, node.slots, strict=True)
+            ]
+            outs = [wrap(out, node, slot) if isinstance(out, np.ndarray) else out for slot, out in enumerate(outs)]
         rules = primitive.vjp_rules
         if rules is not None:
             out = outs[0]
             params = node.params
-            for index, parent in enumerate(parents):
+            for rule, parent, slot in zip(rules, parents, node.slots):
                 if parent is not None and (needed is None or parent in needed):
-                    pulled = rules[index](g, out, *args, **params)
+                    pulled = rule(g, out, *args, **params)
                     if debugging:
                         _check_finite(pulled, node)
-                    accumulate(parent, node.slots[index], pulled)
+                    spec = parent.specs[slot]
+                    if (
+                        type(pulled) is np.ndarray
+                        and spec not in cotangents
+                        and pulled.shape == spec.shape
+                        and pulled.dtype is spec.dtype
+                        and wrap is None
+                    ):
+                        cotangents[spec] = pulled  # what `add` would do, without the call: most cotangents are like this
+                    else:
+                        add(spec, pulled)
         else:
             needs = [parent is not None and (needed is None or parent in needed) for parent in parents]
-            for index, pulled in enumerate(primitive.pull(gs, outs, args, needs, node.params)):
-                if needs[index] and pulled is not None:
+            every = primitive.pull(gs, outs, args, needs, node.params)
+            for need, pulled, parent, slot in zip(needs, every, parents, node.slots, strict=True):
+                if need and pulled is not None:
                     if debugging:
                         _check_finite(pulled, node)
-                    accumulate(parents[index], node.slots[index], pulled)  # type: ignore[arg-type]
+                    add(parent.specs[slot], pulled)  # type: ignore[union-attr]
 
     for watch, cotangent, is_owned in deposits:
         if watch.grad is not None:
@@ -172,6 +144,49 @@ def sweep(
         else:
             watch.grad = cotangent if is_owned else np.array(cotangent)
     return [found.get(target) for target in targets or ()]
+
+
+class Totals:
+    """The cotangents so far, by output; each is added up in place once its array belongs to the sweep."""
+
+    def __init__(self, wrap: Wrap | None) -> None:
+        self.wrap = wrap
+        self.cotangents: dict[Spec, Any] = {}
+        self.owned: set[Spec] = set()
+
+    def add(self, spec: Spec, cotangent: Any) -> None:
+        """Add a cotangent to an output, summed over broadcast axes and in the output's dtype."""
+        cotangents = self.cotangents
+        if type(cotangent) is not np.ndarray and self.wrap is None:
+            if type(cotangent) is Addend:
+                cotangent.primitive.accumulate(self._buffer(spec), *cotangent.args, **cotangent.params)
+                return
+            cotangent = np.asarray(cotangent)
+        elif type(cotangent) is Addend:
+            cotangent = cotangent.primitive(*cotangent.args, **cotangent.params)
+        if cotangent.shape != spec.shape:
+            cotangent = sum_to(cotangent, spec)
+        if cotangent.dtype is not spec.dtype and cotangent.dtype != spec.dtype:
+            cotangent = cotangent.astype(spec.dtype)
+        total = cotangents.get(spec)
+        if total is None:
+            cotangents[spec] = cotangent
+        elif self.wrap is not None:
+            cotangents[spec] = total + cotangent
+        elif spec in self.owned:
+            np.add(total, cotangent, out=total)
+        else:
+            total = total + cotangent
+            cotangents[spec] = total if total.shape else np.asarray(total)
+            self.owned.add(spec)
+
+    def _buffer(self, spec: Spec) -> Array:
+        """Return an array of the sweep's own that holds the total so far."""
+        if spec not in self.owned:
+            total = self.cotangents.get(spec)
+            self.cotangents[spec] = np.zeros(spec.shape, spec.dtype) if total is None else total.copy()
+            self.owned.add(spec)
+        return self.cotangents[spec]  # type: ignore[no-any-return]
 
 
 def sum_to(cotangent: Any, spec: Spec) -> Any:

@@ -21,7 +21,7 @@ class CotangentError(TinygradRNNError, ValueError):
     """A backward pass without the cotangent it needs, or with one of another shape."""
 
 
-class ConversionError(TinygradRNNError, TypeError):
+class ConversionError(TinygradRNNError, RuntimeError):
     """A conversion to an array that would drop a tensor's graph in silence."""
 
 

@@ -14,7 +14,6 @@ from .tensor import Tensor, implementations
 
 Rule = Callable[..., Any]
 _new_tensor = Tensor.__new__
-_FIRST = (0,) * 8
 _OPERANDS = frozenset({np.ndarray, float, int, bool})
 
 
@@ -146,50 +145,53 @@ class Primitive:
             if type(error) is not ValueError:
                 raise
             raise ShapeError(self._shapes_message(args, params, error)) from error
-        kind = type(out)
-        if kind is not np.ndarray:
-            out = tuple([np.asarray(part) for part in out]) if kind is tuple else np.asarray(out)
+        several = type(out) is tuple
+        if several:
+            out = tuple([part if type(part) is np.ndarray else np.asarray(part) for part in out])
+        elif type(out) is not np.ndarray:
+            out = np.asarray(out)
         if not has_tensor:
             return out
         modes = current()
         if modes.debug:
             modes = Modes(modes.recording, True, modes.scope, user_line())
             self._check_finite(out, modes)
-        if not (recorded and modes.recording):
-            return tuple([Tensor._wrap(part) for part in out]) if kind is tuple else Tensor._wrap(out)
 
-        outs = out if kind is tuple else (out,)
-        specs = tuple([Spec(part.shape, part.dtype) for part in outs]) if kind is tuple else (Spec(out.shape, out.dtype),)
-        saves = self._saves
-        saved: list[Any] = []
-        for i, parent in enumerate(parents):
-            value = values[i]
-            if i not in saves:
-                if parent is not None:
-                    value = parent.specs[slots[i] if slots else 0]
-                elif isinstance(value, np.ndarray):
-                    value = Spec(value.shape, value.dtype)
-            elif parent is None and args[i] is value and type(value) is np.ndarray:
-                value = value.copy()  # the user may still write to it
-            saved.append(value)
-        node = Node(
-            self,
-            tuple(parents),
-            tuple(slots) if slots else _FIRST[: len(args)] if len(args) <= 8 else (0,) * len(args),
-            tuple(saved),
-            params,
-            outs if self._saves_out else specs,
-            specs,
-            modes,
-        )
-        if kind is tuple:
-            return tuple([Tensor._wrap(part, node, index) for index, part in enumerate(outs)])
-        tensor = _new_tensor(Tensor)
-        tensor._data = out
-        tensor._node = node
-        tensor._index = 0
-        tensor._name = None
-        return tensor
+        node = None
+        outs = out if several else (out,)
+        if recorded and modes.recording:
+            saves = self._saves
+            saved: list[Any] = []
+            for i, parent in enumerate(parents):
+                value = values[i]
+                if i not in saves:
+                    if parent is not None:
+                        value = parent.specs[slots[i] if slots else 0]
+                    elif isinstance(value, np.ndarray):
+                        value = Spec(value.shape, value.dtype)
+                elif parent is None and args[i] is value and type(value) is np.ndarray:
+                    value = value.copy()  # the user may still write to it
+                saved.append(value)
+            specs = tuple([Spec(part.shape, part.dtype) for part in outs]) if several else (Spec(out.shape, out.dtype),)
+            node = Node(
+                self,
+                tuple(parents),
+                tuple(slots) if slots else (0,) * len(args),
+                tuple(saved),
+                params,
+                outs if self._saves_out else specs,
+                specs,
+                modes,
+            )
+        results = []
+        for part in outs:
+            tensor = _new_tensor(Tensor)
+            tensor._data = part
+            tensor._node = node
+            tensor._index = len(results)
+            tensor._name = None
+            results.append(tensor)
+        return results if several else tensor
 
     def _shapes_message(self, args: Any, params: Any, error: Exception) -> str:
         shapes = []

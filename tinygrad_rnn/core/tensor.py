@@ -123,10 +123,11 @@ class Tensor:
     def _rebind(self, data: Array) -> None:
         """Give a leaf another value, an array that nobody else will write to. Graphs made before keep the old one."""
         node = self._node
-        if node is not None and (node.primitive is not None or node.specs[0] != Spec(data.shape, data.dtype)):
+        if node is not None:
             if node.primitive is not None:
                 raise GraphError(f"{self!r} is the result of {node.operation}; only a leaf can be given another value")
-            self._node = leaf(Spec(data.shape, data.dtype), self._name)
+            if node.specs[0].shape != data.shape or node.specs[0].dtype != data.dtype:
+                self._node = leaf(Spec(data.shape, data.dtype), self._name)
         self._data = data
 
     @property
@@ -344,24 +345,23 @@ class Tensor:
         function = implementations.get(ufunc if method == "__call__" else (ufunc, method))
         if function is not None and not kwargs:
             return function(*inputs)
-        name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
-        if kwargs.pop("out", None) not in (None, (None,)):
+        name = _name_of(ufunc, method)
+        if any(out is not None for out in kwargs.pop("out", ())):
             raise ImmutableError(
                 f"np.{name} with a tensor cannot write into an array: the result would lose its graph. "
                 "Write a = a + t instead of a += t, and leave out= away"
             )
         if function is None:
             _refuse(name)
-        return _call(function, name, inputs, kwargs)
+        if method == "__call__" and kwargs:
+            raise NoRuleError(f"np.{name} with {next(iter(kwargs))}= has no rule for tensors; leave it away")
+        return _call(function, ufunc, inputs, kwargs)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         function = implementations.get(func)
-        name = (
-            func.__name__ if func.__module__ == "numpy" else f"{func.__module__.removeprefix('numpy.')}.{func.__name__}"
-        )
         if function is None:
-            _refuse(name)
-        return _call(function, name, args, kwargs)
+            _refuse(_name_of(func))
+        return _call(function, func, args, kwargs)
 
     def __setitem__(self, key: Any, value: Any) -> NoReturn:
         raise ImmutableError(_WRITE_ADVICE)
@@ -573,7 +573,12 @@ def _refuse(name: str) -> NoReturn:
     )
 
 
-def _call(function: Callable[..., Any], name: str, args: Any, kwargs: Any) -> Any:
+def _name_of(function: Any, method: str = "__call__") -> str:
+    module = getattr(function, "__module__", "numpy").removeprefix("numpy").lstrip(".")
+    return f"{module}{'.' * bool(module)}{function.__name__}" + (f".{method}" if method != "__call__" else "")
+
+
+def _call(function: Callable[..., Any], numpy_function: Any, args: Any, kwargs: Any) -> Any:
     try:
         return function(*args, **kwargs)
     except TypeError as error:
@@ -584,7 +589,7 @@ def _call(function: Callable[..., Any], name: str, args: Any, kwargs: Any) -> An
         ):
             raise
         keyword = str(error).rsplit(" ", 1)[-1].strip("'")
-        raise NoRuleError(f"np.{name} with {keyword}= has no rule for tensors; leave {keyword} away") from None
+        raise NoRuleError(f"np.{_name_of(numpy_function)} with {keyword}= has no rule for tensors; leave it away") from None
 
 
 def _cotangent_of(tensor: Tensor, cotangent: Any) -> Any:

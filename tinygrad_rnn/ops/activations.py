@@ -19,14 +19,12 @@ def _sigmoid_forward(a: Any) -> Array:
     if type(a) is not np.ndarray or a.dtype.kind != "f":
         a = np.asarray(a, getattr(a, "dtype", float) if getattr(a, "dtype", np.dtype(int)).kind == "f" else float)
     one, limit = _LIMITS[a.dtype.char]
-    out = np.negative(a, out=np.empty(a.shape, a.dtype))
-    np.minimum(out, limit, out=out)
+    out = np.minimum(a, limit, out=np.empty(a.shape, a.dtype))
     np.exp(out, out=out)
-    np.add(out, one, out=out)
-    return np.reciprocal(out, out=out)
+    return np.divide(out, out + one, out=out)
 
 
-# 1, and the largest argument whose exponential does not overflow: the sigmoid there is below every normal number.
+# 1, and the largest argument whose exponential does not overflow: the sigmoid has long been 1 there.
 _LIMITS = {
     char: (np.array(1, char), np.array(np.floor(np.log(np.finfo(char).max)), char)) for char in ("e", "f", "d", "g")
 }

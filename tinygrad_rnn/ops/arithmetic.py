@@ -11,7 +11,7 @@ from ..core.primitive import Primitive, as_operand, implements, value_of
 
 def ufunc(primitive: Primitive, function: Any) -> Primitive:
     """Make a primitive the implementation of a NumPy function of the same arguments."""
-    implements(function)(primitive)
+    implements(function)(primitive.__call__)  # the bound method: a call less than the instance
     return primitive
 
 

@@ -18,7 +18,7 @@ def unary(function: Any, saves: tuple[int | str, ...], rule: Rule) -> Primitive:
     primitive = Primitive(function.__name__, function, saves=saves)
     primitive.defvjp(rule)
     primitive.defjvp(rule)
-    implements(function)(primitive)
+    implements(function)(primitive.__call__)  # the bound method: a call less than the instance
     return primitive
 
 

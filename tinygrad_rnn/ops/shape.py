@@ -134,7 +134,7 @@ def _split_forward(a: Any, bounds: tuple[int, ...], axis: int) -> Any:
 
 def _split_vjp(gs: Any, outs: Any, args: Any, needs: Any, bounds: tuple[int, ...], axis: int) -> Any:
     parts = [np.zeros(out.shape, out.dtype) if g is None else g for g, out in zip(gs, outs, strict=True)]
-    return [concatenate(*parts, axis=axis)]
+    return [np.concatenate(parts, axis)]
 
 
 split = Primitive("split", _split_forward, saves=())
@@ -144,7 +144,7 @@ split.defjvp_joint(lambda tangents, outs, args, bounds, axis: split(tangents[0],
 
 @implements(np.split)
 def _split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
-    axis = normalize_axis_index(operator.index(axis), ary.ndim)
+    axis = normalize_axis_index(axis, ary.ndim)
     n = ary.shape[axis]
     if isinstance(indices_or_sections, int) or np.ndim(indices_or_sections) == 0:
         sections = operator.index(indices_or_sections)
@@ -154,7 +154,7 @@ def _split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
     else:
         cuts = [slice(0, int(cut)).indices(n)[1] for cut in indices_or_sections]
         bounds = tuple(accumulate((*cuts, n), max))
-    return list(split(ary, bounds=bounds, axis=axis))
+    return split(ary, bounds=bounds, axis=axis)
 
 
 def _concatenate_vjp(gs: Any, outs: Any, args: Any, needs: Any, axis: int) -> Any:
