@@ -177,8 +177,9 @@ def _filler(dtype: np.dtype[Any], value: float) -> Any:
     """Return the padding value in a dtype; -100 in an unsigned dtype would turn into a valid class in silence."""
     try:
         with np.errstate(invalid="ignore", over="ignore"):
-            filler = np.array(value).astype(dtype)
-        same = bool(filler == value) or (dtype.kind in "fc" and bool(np.isfinite(filler) == np.isfinite(value)))
+            wanted = np.array(value)
+            filler = wanted.astype(dtype)
+        same = bool(filler == wanted) or (dtype.kind in "fc" and bool(np.isfinite(filler) == np.isfinite(wanted)))
     except (OverflowError, TypeError, ValueError):
         same = False
     if not same:
