@@ -2,76 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike
 
-from tinygrad_rnn.core.errors import ConfigError, DtypeError, ShapeError, StateDictError
-from tinygrad_rnn.core.modes import pop_scope, push_scope
-from tinygrad_rnn.core.tensor import HookHandle, Tensor, add_hook
+from ..core.errors import ConfigError, DtypeError
+from ..core.modes import pop_scope, push_scope
+from ..core.node import Array
+from ..core.tensor import HookHandle, Tensor, add_hook
+from .parameter import Parameter as Parameter
+from .saving import Target, load
+from .summary import summary
 
-Array = NDArray[Any]
 Hook = Callable[..., Any]
 M = TypeVar("M", bound="Module")
-
-
-class Parameter(Tensor):
-    """A tensor that a module owns and training changes; a leaf of every graph.
-
-    Args:
-        value: anything that `np.array` takes; it is copied and keeps its dtype. The layers of `nn` make float32, and so
-            do the functions of `nn.init`.
-        requires_grad: False for a parameter that is saved and listed but not trained.
-        dtype: the dtype to convert to.
-
-    Raises:
-        DtypeError: if it requires grad and is not of a floating dtype.
-
-    Example:
-        >>> from tinygrad_rnn import nn
-        >>> scale = nn.Parameter([1.0, 2.0])
-        >>> scale.requires_grad
-        True
-    """
-
-    __slots__ = ()
-
-    def __init__(self, value: ArrayLike | Tensor, requires_grad: bool = True, dtype: DTypeLike | None = None) -> None:
-        super().__init__(value, requires_grad, dtype)
-
-    def assign(self, value: ArrayLike | Tensor) -> None:
-        """Give the parameter another value; graphs that were made before keep the old one.
-
-        Args:
-            value: an array or tensor of the parameter's shape; it is copied and converted to the parameter's dtype.
-
-        Raises:
-            ShapeError: if the shape differs.
-            DtypeError: if the dtype is of another kind, such as complex.
-
-        Example:
-            >>> from tinygrad_rnn import nn
-            >>> scale = nn.Parameter([1.0, 2.0])
-            >>> scale.assign([3.0, 4.0])
-            >>> scale.tolist()
-            [3.0, 4.0]
-        """
-        array = _array(value)
-        name = self.name or "the parameter"
-        if array.shape != self.shape:
-            raise ShapeError(f"{name} has shape {self.shape} and was assigned shape {array.shape}; give {self.shape}")
-        if not np.can_cast(array.dtype, self.dtype, "same_kind"):
-            raise DtypeError(f"{name} has dtype {self.dtype} and was assigned {array.dtype}; convert it with array.astype")
-        self._rebind(np.array(array, dtype=self.dtype))
 
 
 class Module:
     """A part of a network: its parameters, buffers and inner modules are plain attributes of the instance.
 
-    A subclass sets them in `__init__` and computes in `forward`; calling the module runs `forward`. Attributes are found
-    in the order of their definition; a parameter that stands in two places is listed once, at the first.
+    A subclass sets them in `__init__` and computes in `forward`; calling the module runs `forward`. Attributes are
+    found in the order of their definition; a parameter that stands in two places is listed once, at the first.
 
     Raises:
         ConfigError: if parameters or modules are set inside a list, tuple, dict or set, where they would not be found;
@@ -97,7 +51,7 @@ class Module:
     # Defaults stand on the class, so that a subclass which forgets super().__init__() works all the same.
     training: bool = True
     _buffers: tuple[str, ...] = ()
-    _hooks: Mapping[int, Hook] = {}  # noqa: RUF012  (a dict of its own replaces it at the first hook)
+    _hooks: Mapping[int, Hook] = {}  # never changed: the first hook gives the instance one of its own
     _path: str = ""
     _scope: str = "Module"
 
@@ -141,8 +95,7 @@ class Module:
             (5, 2)
             >>> handle.remove()
         """
-        hooks = vars(self).setdefault("_hooks", {})
-        return add_hook(hooks, hook)
+        return add_hook(vars(self).setdefault("_hooks", {}), hook)
 
     def register_buffer(self, name: str, value: ArrayLike) -> None:
         """Keep an array as attribute `name`: saved with the parameters and converted with them, never trained.
@@ -173,10 +126,10 @@ class Module:
                 f"{type(self).__name__}.{name} is a Parameter and would be lost to a {type(value).__name__}; write "
                 f"{name}.assign(array) to change its value, or del module.{name} first"
             )
-        elif isinstance(value, _CONTAINERS):
-            self._refuse_hidden(name, value)
         elif name in self._buffers:
             value = np.array(value)
+        elif isinstance(value, _CONTAINERS):
+            self._refuse_hidden(name, value)
         elif isinstance(value, Tensor) and value.requires_grad and value.is_leaf:
             raise ConfigError(
                 f"{type(self).__name__}.{name} is a tensor that requires grad but no Parameter, so it would not be "
@@ -186,21 +139,23 @@ class Module:
 
     def _check_name(self, name: str) -> None:
         if hasattr(Module, name):
-            raise ConfigError(f"{type(self).__name__}.{name} would hide what every module has under that name; choose another")
+            raise ConfigError(f"{type(self).__name__}.{name} would hide Module.{name}; choose another name")
 
     def _refuse_hidden(self, name: str, container: Any) -> None:
-        found = _hidden(container)
-        if found is not None:
-            raise ConfigError(
-                f"{type(self).__name__}.{name} is a {type(container).__name__} that holds a {type(found).__name__}, which "
-                f"would be neither trained nor saved; write self.{name} = nn.ModuleList([...]), or an attribute for each"
-            )
+        for value in container.values() if isinstance(container, dict) else container:
+            if isinstance(value, _CONTAINERS):
+                self._refuse_hidden(name, value)
+            elif isinstance(value, (Parameter, Module)):
+                raise ConfigError(
+                    f"{type(self).__name__}.{name} is a {type(container).__name__} holding a {type(value).__name__}, "
+                    f"which would be neither trained nor saved; write self.{name} = nn.ModuleList([...])"
+                )
 
     def _adopt(self, name: str, value: Parameter | Module) -> None:
         """Extend the names of what becomes part of this module; a name from an earlier owner stays."""
         path = _join(self._path, name)
         if isinstance(value, Module):
-            value._set_scope(name)
+            self._set_scope_of(value, name)
         for inner, part in _walk(value):
             if isinstance(part, Module):
                 if part._path == inner:
@@ -210,6 +165,9 @@ class Module:
 
     def _set_scope(self, name: str) -> None:
         vars(self).setdefault("_scope", name)
+
+    def _set_scope_of(self, child: Module, name: str) -> None:
+        child._set_scope(name)
 
     def _members(self) -> Iterator[tuple[str, Parameter | Module]]:
         """Yield the parameters and modules that are attributes of this module itself."""
@@ -245,8 +203,7 @@ class Module:
 
     def children(self) -> Iterator[Module]:
         """Yield the modules that are attributes of this one, each once."""
-        unique = {id(part): part for _, part in self._members() if isinstance(part, Module)}
-        return iter(unique.values())
+        return iter({id(part): part for _, part in self._members() if isinstance(part, Module)}.values())
 
     def named_buffers(self) -> Iterator[tuple[str, Array]]:
         """Yield (dotted name, array) for the buffers of this module and all inside it."""
@@ -288,32 +245,10 @@ class Module:
             >>> a.load_state_dict(b.state_dict())
             ([], [])
         """
-        parameters = dict(self.named_parameters())
-        buffers = {name: (module, key) for name, module, key in self._buffer_places()}
-        targets: dict[str, Any] = parameters | {name: getattr(*place) for name, place in buffers.items()}
-        missing = [name for name in targets if name not in state]
-        unexpected = [name for name in state if name not in targets]
-        arrays = {name: _array(state[name]) for name in targets if name in state}
-        problems = []
-        if strict and missing:
-            problems.append(f"missing: {', '.join(missing)}")
-        if strict and unexpected:
-            problems.append(f"unexpected: {', '.join(unexpected)}")
-        for name, array in arrays.items():
-            target = targets[name]
-            if array.shape != target.shape:
-                problems.append(f"{name} has shape {array.shape} instead of {target.shape}")
-            elif not np.can_cast(array.dtype, target.dtype, "same_kind"):
-                problems.append(f"{name} has dtype {array.dtype}, which does not convert to {target.dtype}")
-        if problems:
-            advice = "give the names and shapes of its state_dict(), or strict=False to pass over missing and unexpected names"
-            raise StateDictError(f"the arrays do not fit {type(self).__name__}: {'; '.join(problems)}; {advice}")
-        for name, array in arrays.items():
-            if name in parameters:
-                parameters[name].assign(array)
-            else:
-                setattr(*buffers[name], array.astype(targets[name].dtype))
-        return missing, unexpected
+        targets: dict[str, Target] = {name: (part, part.assign) for name, part in self.named_parameters()}
+        for name, module, key in self._buffer_places():
+            targets[name] = getattr(module, key), partial(setattr, module, key)
+        return load(type(self).__name__, targets, state, strict)
 
     def zero_grad(self) -> None:
         """Set the `.grad` of every parameter to None."""
@@ -384,38 +319,65 @@ class Module:
         return ""
 
     def __repr__(self) -> str:
-        return "\n".join(self._lines("", "", set()))
+        return summary(self)
 
-    def _lines(self, label: str, indent: str, seen: set[int]) -> Iterator[str]:
-        extra = self.extra_repr()
-        head = f"{indent}{label}{type(self).__name__}{f'({extra})' if extra else ''}"
-        if id(self) in seen:
-            yield f"{head}, shared with the one above"
-            return
-        seen.add(id(self))
-        count = sum(parameter.size for parameter in self.parameters())
-        own = [
-            f"{name} {part.shape}{'' if part.requires_grad else ' frozen'}"
-            for name, part in self._members()
-            if isinstance(part, Parameter)
-        ]
-        own += [f"buffer {name} {getattr(self, name).shape}" for name in self._buffers if name in vars(self)]
-        yield f"{head}{f', {count:,} parameter' + 's' * (count != 1) if count else ''}{': ' * bool(own)}{', '.join(own)}"
-        for name, part in self._members():
-            if isinstance(part, Module):
-                yield from part._lines(f"{name}: ", f"{indent}  ", seen)
+
+class ModuleList(Module):
+    """A list of modules, or of parameters, that the module around it finds: names "0", "1", ….
+
+    Args:
+        items: modules or parameters.
+
+    Raises:
+        ConfigError: if an item is neither.
+
+    Example:
+        >>> from tinygrad_rnn import nn
+        >>> layers = nn.ModuleList([nn.Linear(3, 3) for _ in range(4)])
+        >>> layers.append(nn.Linear(3, 2))
+        >>> [layer.out_features for layer in layers]
+        [3, 3, 3, 3, 2]
+    """
+
+    def __init__(self, items: Iterable[Any] = ()) -> None:
+        super().__init__()
+        for item in items:
+            self.append(item)
+
+    def append(self, item: Any) -> None:
+        """Put an item at the end."""
+        setattr(self, str(len(self)), self._checked(item))
+
+    def __setitem__(self, index: int, item: Any) -> None:
+        setattr(self, str(range(len(self))[index]), self._checked(item))
+
+    def _checked(self, item: Any) -> Any:
+        if not isinstance(item, (Parameter, Module)):
+            raise ConfigError(f"nn.ModuleList cannot hold a {type(item).__name__}; give modules or parameters")
+        return item
+
+    def __getitem__(self, index: Any) -> Any:
+        return list(self)[index]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter([item for name, item in vars(self).items() if name.isdigit()])
+
+    def __len__(self) -> int:
+        return sum(map(str.isdigit, vars(self)))
+
+    # A list is not called itself, so its place in the scope is written by its items: "layers.0".
+    def _set_scope(self, name: str) -> None:
+        super()._set_scope(name)
+        for index, item in self._members():
+            if isinstance(item, Module):
+                self._set_scope_of(item, index)
+
+    def _set_scope_of(self, child: Module, name: str) -> None:
+        if "_scope" in vars(self):
+            child._set_scope(f"{self._scope}.{name}")
 
 
 _CONTAINERS = (list, tuple, dict, set, frozenset)
-
-
-def _hidden(container: Any) -> Parameter | Module | None:
-    """Return a parameter or module inside a container, if there is one."""
-    for value in container.values() if isinstance(container, dict) else container:
-        found = _hidden(value) if isinstance(value, _CONTAINERS) else value
-        if isinstance(found, (Parameter, Module)):
-            return found
-    return None
 
 
 def _walk(root: Parameter | Module) -> Iterator[tuple[str, Parameter | Module]]:
@@ -434,7 +396,3 @@ def _walk(root: Parameter | Module) -> Iterator[tuple[str, Parameter | Module]]:
 
 def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path and name else path or name
-
-
-def _array(value: Any) -> Array:
-    return value._data if isinstance(value, Tensor) else np.asarray(value)
