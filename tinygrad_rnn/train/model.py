@@ -1,0 +1,90 @@
+"""The character language model: embedding, recurrent layer, output."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import nn
+from ..core import Tensor, no_grad
+from ..core.errors import CellError
+from .cells import CellClass
+from .config import Config
+
+
+class CharModel(nn.Module):
+    """Scores the next character at every step.
+
+    Args:
+        symbols: number of characters in the vocabulary.
+        cell: class of the cell; it is made with (input size, hidden size).
+        config: the settings.
+
+    Raises:
+        CellError: if a cell of the class cannot be made, or cannot take a step.
+
+    Example:
+        >>> import numpy as np
+        >>> from tinygrad_rnn import nn, train
+        >>> model = train.CharModel(10, nn.GRUCell, train.Config(hidden=8, embedding=4))
+        >>> logits, state = model(np.zeros((5, 2), dtype=np.int64))
+        >>> logits.shape
+        (5, 2, 10)
+    """
+
+    def __init__(self, symbols: int, cell: CellClass, config: Config) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(symbols, config.embedding)
+        cells, size = [], config.embedding
+        for _ in range(config.layers):
+            cells.append(cell(size, config.hidden))
+            size = _output_size(cells[-1], size)
+        self.layer = nn.Recurrent(cells, dropout=config.dropout if config.layers > 1 else 0.0)
+        self.dropout = nn.Dropout(config.dropout)
+        self.head = nn.Linear(size, symbols)
+
+    def forward(self, ids: np.ndarray, state: Any = None) -> tuple[Tensor, Any]:
+        """Return the scores of the characters that may follow each one, and the state to go on from.
+
+        Args:
+            ids: (time, batch), integers.
+            state: what an earlier call returned, or None to start from nothing.
+
+        Returns:
+            Logits (time, batch, symbols), and the state after the last step.
+        """
+        outputs, state = self.layer(self.embedding(ids), state)
+        return self.head(self.dropout(outputs)), state
+
+    def step(self, ids: np.ndarray, state: Any = None) -> tuple[np.ndarray, Any]:
+        """Take one step without recording it, as in evaluation.
+
+        Args:
+            ids: (batch,), integers.
+            state: what an earlier call returned, or None.
+
+        Returns:
+            Logits (batch, symbols) and the state after the step.
+        """
+        training = self.training
+        if training:
+            self.eval()
+        try:
+            with no_grad():
+                output, state = self.layer.step(self.embedding(ids), state)
+                return self.head(output).data, state
+        finally:
+            if training:
+                self.train()
+
+
+def _output_size(cell: nn.Cell, input_size: int) -> int:
+    """Run a cell once: its output need not be as wide as its state."""
+    with no_grad():
+        answer = cell(Tensor(np.zeros((1, input_size), dtype=np.float32)), cell.initial_state(1))
+    if not (isinstance(answer, tuple) and len(answer) == 2 and isinstance(answer[0], Tensor) and answer[0].ndim == 2):
+        raise CellError(
+            f"{type(cell).__name__}.forward returned {type(answer).__name__}; return (y, state), y: (batch, size)"
+        )
+    return int(answer[0].shape[-1])
