@@ -126,7 +126,9 @@ def sweep(
                         and pulled.dtype is spec.dtype
                         and wrap is None
                     ):
-                        cotangents[spec] = pulled  # what `add` would do, without the call: most cotangents are like this
+                        cotangents[spec] = (
+                            pulled  # what `add` would do, without the call: most cotangents are like this
+                        )
                     else:
                         add(spec, pulled)
         else:
@@ -159,6 +161,7 @@ class Totals:
         cotangents = self.cotangents
         if type(cotangent) is not np.ndarray and self.wrap is None:
             if type(cotangent) is Addend:
+                assert cotangent.primitive.accumulate is not None
                 cotangent.primitive.accumulate(self._buffer(spec), *cotangent.args, **cotangent.params)
                 return
             cotangent = np.asarray(cotangent)

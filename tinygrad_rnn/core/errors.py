@@ -41,6 +41,10 @@ class GraphError(TinygradRNNError, RuntimeError):
     """A graph that lacks what was asked of it, or that breaks an invariant."""
 
 
+class GradcheckError(TinygradRNNError, AssertionError):
+    """A gradient rule that disagrees with central differences."""
+
+
 class CellError(TinygradRNNError, TypeError):
     """A recurrent cell that breaks the protocol of cells."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -93,11 +93,11 @@ class Node:
     def __init__(
         self,
         primitive: Primitive | None,
-        parents: tuple[Node | None, ...],
-        slots: tuple[int, ...],
-        args: tuple[Any, ...] | None,
+        parents: Sequence[Node | None],
+        slots: Sequence[int],
+        args: Sequence[Any] | None,
         params: dict[str, Any],
-        outs: tuple[Any, ...] | None,
+        outs: Sequence[Any] | None,
         specs: tuple[Spec, ...],
         modes: Modes,
     ) -> None:

@@ -14,6 +14,8 @@ from .tensor import Tensor, implementations
 
 Rule = Callable[..., Any]
 _new_tensor = Tensor.__new__
+_FIRST_OUTPUT = tuple([(0,) * n for n in range(8)])
+_NO_PARAMS: dict[str, Any] = {}
 _OPERANDS = frozenset({np.ndarray, float, int, bool})
 
 
@@ -123,22 +125,31 @@ class Primitive:
         """Compute the result: arrays give arrays; with a tensor among the arguments, a tensor, recorded if need be."""
         values: list[Any] = []
         parents: list[Node | None] = []
+        saved: list[Any] = []
         slots: list[int] | None = None
-        has_tensor = recorded = False
-        for arg in args:
+        saves = self._saves
+        has_tensor = has_array = recorded = False
+        for i, arg in enumerate(args):
             if isinstance(arg, Tensor):
                 has_tensor = True
-                values.append(arg._data)
+                value = arg._data
                 node = arg._node
-                parents.append(node)
                 if node is not None:
                     recorded = True
-                    if arg._index:
+                    slot = arg._index
+                    if slot:
                         slots = slots or [0] * len(args)
-                        slots[len(parents) - 1] = arg._index
+                        slots[i] = slot
+                    saved.append(value if i in saves else node.specs[slot])
+                else:
+                    saved.append(value if i in saves else Spec(value.shape, value.dtype))
+                parents.append(node)
             else:
-                values.append(arg if type(arg) in _OPERANDS else as_operand(arg))
+                value = arg if type(arg) in _OPERANDS else as_operand(arg)
+                has_array = has_array or type(value) is np.ndarray
                 parents.append(None)
+                saved.append(value)
+            values.append(value)
         try:
             out = self.forward(*values, **params)
         except ValueError as error:
@@ -160,30 +171,23 @@ class Primitive:
         node = None
         outs = out if several else (out,)
         if recorded and modes.recording:
-            saves = self._saves
-            saved: list[Any] = []
-            for i, parent in enumerate(parents):
-                value = values[i]
-                if i not in saves:
-                    if parent is not None:
-                        value = parent.specs[slots[i] if slots else 0]
-                    elif isinstance(value, np.ndarray):
-                        value = Spec(value.shape, value.dtype)
-                elif parent is None and args[i] is value and type(value) is np.ndarray:
-                    value = value.copy()  # the user may still write to it
-                saved.append(value)
+            if has_array:
+                for i, value in enumerate(saved):
+                    if type(value) is np.ndarray and not isinstance(args[i], Tensor):
+                        # Users may still write to arrays of their own.
+                        saved[i] = value.copy() if i in saves else Spec(value.shape, value.dtype)
             specs = tuple([Spec(part.shape, part.dtype) for part in outs]) if several else (Spec(out.shape, out.dtype),)
             node = Node(
                 self,
-                tuple(parents),
-                tuple(slots) if slots else (0,) * len(args),
-                tuple(saved),
-                params,
+                parents,
+                slots or (_FIRST_OUTPUT[len(args)] if len(args) < 8 else [0] * len(args)),
+                saved,
+                params or _NO_PARAMS,
                 outs if self._saves_out else specs,
                 specs,
                 modes,
             )
-        results = []
+        results: list[Tensor] = []
         for part in outs:
             tensor = _new_tensor(Tensor)
             tensor._data = part

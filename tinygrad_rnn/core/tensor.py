@@ -375,7 +375,7 @@ class Tensor:
     def __iter__(self) -> Iterator[Tensor]:
         if not self.shape:
             raise TypeError("iteration over a 0-d tensor; write tensor.item() for its number")
-        return (self[i] for i in range(len(self)))
+        return iter(implementations[Tensor.__iter__](self))
 
     def __bool__(self) -> bool:
         return bool(self._data)
@@ -589,7 +589,9 @@ def _call(function: Callable[..., Any], numpy_function: Any, args: Any, kwargs: 
         ):
             raise
         keyword = str(error).rsplit(" ", 1)[-1].strip("'")
-        raise NoRuleError(f"np.{_name_of(numpy_function)} with {keyword}= has no rule for tensors; leave it away") from None
+        raise NoRuleError(
+            f"np.{_name_of(numpy_function)} with {keyword}= has no rule for tensors; leave it away"
+        ) from None
 
 
 def _cotangent_of(tensor: Tensor, cotangent: Any) -> Any:

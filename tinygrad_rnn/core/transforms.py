@@ -47,7 +47,7 @@ def value_and_grad(function: Callable[..., Any]) -> Callable[..., tuple[Tensor, 
             if not isinstance(value, Tensor) or not value.requires_grad:
                 return value, Tensor(np.zeros(fresh.shape, fresh.dtype))
             (slope,) = gradients(value, [fresh], record=True)
-        return (value, slope) if _reaches_outside(value, fresh) else (value.detach(), slope.detach())
+        return _settle(value, [fresh], value), _settle(slope, [fresh], value)
 
     return call
 
@@ -87,9 +87,9 @@ def vjp(function: Callable[..., Tensor], *primals: Any) -> tuple[Tensor, Callabl
         value = function(*fresh)
 
     def pull(cotangent: Any) -> list[Tensor]:
-        return gradients(value, fresh, cotangent, record=True)
+        return [_settle(slope, fresh, value) for slope in gradients(value, fresh, cotangent, record=True)]
 
-    return value, pull
+    return _settle(value, fresh, value), pull
 
 
 def jvp(function: Callable[..., Tensor], primals: Any, tangents: Any) -> tuple[Tensor, Tensor]:
@@ -106,7 +106,7 @@ def jvp(function: Callable[..., Tensor], primals: Any, tangents: Any) -> tuple[T
     Example:
         >>> import tinygrad_rnn as tg
         >>> tg.jvp(lambda a, b: a * b, (2.0, 5.0), (1.0, 0.0))
-        (Tensor(10.), Tensor(5., requires_grad=True))
+        (Tensor(10.), Tensor(5.))
     """
     with enable_grad():
         fresh = [_fresh(primal) for primal in primals]
@@ -144,10 +144,13 @@ def jvp(function: Callable[..., Tensor], primals: Any, tangents: Any) -> tuple[T
                         tangent = np.broadcast_to(tangent, spec.shape)
                     moving[node, i] = tangent if tangent.dtype == spec.dtype else tangent.astype(spec.dtype)
         found = moving.get((value.node, value._index))
-    return value, Tensor(np.zeros(value.shape, value.dtype)) if found is None else found
+    slope = Tensor(np.zeros(value.shape, value.dtype)) if found is None else found
+    return _settle(value, fresh, value, slope), _settle(slope, fresh, value, slope)
 
 
-def _reaches_outside(value: Tensor, fresh: Tensor) -> bool:
-    """Whether a value depends on a tensor that requires grad besides the fresh input."""
-    assert value.node is not None
-    return any(node.primitive is None and node is not fresh.node for node in ancestors([value.node]))
+def _settle(result: Tensor, fresh: list[Tensor], *behind: Tensor) -> Tensor:
+    """Detach a result of a transform unless it depends on tensors from outside, which require grad there."""
+    own = {tensor.node for tensor in fresh}
+    nodes = ancestors([tensor.node for tensor in behind if tensor.node is not None])
+    outside = any(node.primitive is None and node not in own for node in nodes)
+    return result if outside else result.detach()

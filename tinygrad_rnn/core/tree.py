@@ -103,7 +103,8 @@ def _unflatten(treedef: TreeDef, rest: Any) -> Any:
     children = [_unflatten(child, rest) for child in treedef.children]
     if issubclass(kind, dict):
         return kind(zip(treedef.keys, children, strict=True))
-    return kind(*children) if hasattr(kind, "_fields") else kind(children)
+    make: Any = kind
+    return make(*children) if hasattr(kind, "_fields") else make(children)
 
 
 def tree_map(function: Callable[..., Any], nest: Any, *more: Any) -> Any:

@@ -68,8 +68,8 @@ scatter_add.defjvp_joint(
 @implements(Tensor.__getitem__)
 def _getitem(a: Tensor, key: Any) -> Any:
     parts = key if isinstance(key, tuple) else (key,)
-    arrays = []
-    index = []
+    arrays: list[Any] = []
+    index: list[Any] = []
     for part in parts:
         if isinstance(part, (Tensor, np.ndarray, list)):
             array = np.asarray(value_of(part))

@@ -200,6 +200,11 @@ unstack.defvjp_joint(_unstack_vjp)
 unstack.defjvp_joint(lambda tangents, outs, args, axis: unstack(tangents[0], axis=axis))
 
 
+@implements(Tensor.__iter__)
+def _iterate(a: Any) -> Any:
+    return unstack(a, axis=0) if len(a) else []
+
+
 def _stack_jvp(tangents: Any, outs: Any, args: Any, axis: int) -> Any:
     parts = [np.zeros(arg.shape, arg.dtype) if t is None else t for t, arg in zip(tangents, args, strict=True)]
     return stack(*parts, axis=axis)
