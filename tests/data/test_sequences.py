@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -29,6 +29,7 @@ def sequences(draw: st.DrawFn) -> list[NDArray[Any]]:
 generators = st.none() | st.integers(0, 9).map(np.random.default_rng)
 
 
+@settings(deadline=None)
 @given(sequences())
 def test_padding_comes_after_each_sequence_and_nowhere_else(arrays: list[NDArray[Any]]) -> None:
     x, lengths = data.pad(arrays)
@@ -41,6 +42,7 @@ def test_padding_comes_after_each_sequence_and_nowhere_else(arrays: list[NDArray
         assert (x[len(array) :, row] == 0).all()
 
 
+@settings(deadline=None)
 @given(sequences(), st.integers(1, 4), generators)
 def test_every_sequence_is_in_one_batch(
     arrays: list[NDArray[Any]], batch_size: int, rng: np.random.Generator | None
@@ -59,6 +61,7 @@ def test_every_sequence_is_in_one_batch(
             assert np.array_equal(x[: len(array), row], array)
 
 
+@settings(deadline=None)
 @given(sequences(), st.integers(1, 4), generators)
 def test_batches_are_the_same_by_index_and_in_order(
     arrays: list[NDArray[Any]], batch_size: int, rng: np.random.Generator | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinygrad_rnn import data
@@ -14,6 +14,7 @@ parts = st.floats(0.05, 0.95)
 seeds = st.integers(0, 2**64 - 1)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 50), seeds, seeds)
 def test_an_order_has_everything_once_and_depends_on_seed_and_epoch_alone(n: int, seed: int, epoch: int) -> None:
     order = data.shuffled(n, seed, epoch)
@@ -22,6 +23,7 @@ def test_an_order_has_everything_once_and_depends_on_seed_and_epoch_alone(n: int
     assert np.array_equal(order, data.shuffled(n, seed, epoch))
 
 
+@settings(deadline=None)
 @given(seeds, seeds)
 def test_another_seed_or_epoch_gives_another_order(seed: int, epoch: int) -> None:
     order = data.shuffled(100, seed, epoch).tolist()
@@ -30,6 +32,7 @@ def test_another_seed_or_epoch_gives_another_order(seed: int, epoch: int) -> Non
     assert order != data.shuffled(100, seed, epoch ^ 1).tolist()
 
 
+@settings(deadline=None)
 @given(st.integers(20, 60), parts, seeds)
 def test_a_split_is_disjoint_complete_and_seeded(n: int, validation: float, seed: int) -> None:
     train, held_out = data.train_validation_split(range(n), validation, seed)
@@ -40,11 +43,13 @@ def test_a_split_is_disjoint_complete_and_seeded(n: int, validation: float, seed
     assert (train, held_out) == data.train_validation_split(iter(range(n)), validation, seed)
 
 
+@settings(deadline=None)
 @given(seeds)
 def test_another_seed_holds_other_things_out(seed: int) -> None:
     assert data.train_validation_split(range(200), 0.5, seed) != data.train_validation_split(range(200), 0.5, seed ^ 1)
 
 
+@settings(deadline=None)
 @given(st.text(min_size=20), parts)
 def test_a_text_is_cut_once(text: str, validation: float) -> None:
     train, held_out = data.split_text(text, validation)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinygrad_rnn import data
@@ -22,6 +22,7 @@ def streams(draw: st.DrawFn) -> data.Streams:
     return data.Streams(np.arange(length), batch_size, seq_len)
 
 
+@settings(deadline=None)
 @given(texts)
 def test_decoding_an_encoded_text_gives_the_text(text: str) -> None:
     vocabulary = data.CharVocabulary.from_text(text)
@@ -31,6 +32,7 @@ def test_decoding_an_encoded_text_gives_the_text(text: str) -> None:
     assert [vocabulary.symbols[i] for i in ids] == list(text)
 
 
+@settings(deadline=None)
 @given(texts)
 def test_the_vocabulary_of_a_text_has_each_character_once_in_order(text: str) -> None:
     vocabulary = data.CharVocabulary.from_text(text)
@@ -40,6 +42,7 @@ def test_the_vocabulary_of_a_text_has_each_character_once_in_order(text: str) ->
     assert hash(vocabulary) == hash(data.CharVocabulary.from_text(text[::-1]))
 
 
+@settings(deadline=None)
 @given(st.permutations("hello wrd"))
 def test_symbols_in_any_order_keep_their_places(symbols: list[str]) -> None:
     if symbols.count("l") > 1:
@@ -49,6 +52,7 @@ def test_symbols_in_any_order_keep_their_places(symbols: list[str]) -> None:
     assert vocabulary.decode(range(len(symbols))) == "".join(symbols)
 
 
+@settings(deadline=None)
 @given(st.text("abc", min_size=1), st.text("xyz", min_size=1))
 def test_unknown_characters_are_named(known: str, unknown: str) -> None:
     vocabulary = data.CharVocabulary.from_text(known)
@@ -96,6 +100,7 @@ def test_the_repr_of_a_vocabulary_makes_it_again() -> None:
     assert vocabulary != "b\na'"
 
 
+@settings(deadline=None)
 @given(streams())
 def test_every_predicted_character_is_seen_once(windows: data.Streams) -> None:
     seen = np.sort(np.concatenate([y.ravel() for _, y in windows]))
@@ -104,6 +109,7 @@ def test_every_predicted_character_is_seen_once(windows: data.Streams) -> None:
     assert windows.ids.size - 1 - seen.size < window
 
 
+@settings(deadline=None)
 @given(streams())
 def test_targets_are_the_inputs_shifted_by_one(windows: data.Streams) -> None:
     for x, y in windows:
@@ -111,12 +117,14 @@ def test_targets_are_the_inputs_shifted_by_one(windows: data.Streams) -> None:
         assert np.array_equal(y, x + 1)
 
 
+@settings(deadline=None)
 @given(streams())
 def test_streams_are_contiguous_from_window_to_window(windows: data.Streams) -> None:
     rows = np.concatenate([x for x, _ in windows])
     assert (np.diff(rows, axis=0) == 1).all()
 
 
+@settings(deadline=None)
 @given(streams(), st.data())
 def test_a_run_resumes_at_any_window(windows: data.Streams, draw: st.DataObject) -> None:
     start = draw.draw(st.integers(0, len(windows) - 1))
@@ -127,6 +135,7 @@ def test_a_run_resumes_at_any_window(windows: data.Streams, draw: st.DataObject)
     assert np.array_equal(windows[start - len(windows)], windows[start])
 
 
+@settings(deadline=None)
 @given(streams())
 def test_a_stream_of_windows_ends(windows: data.Streams) -> None:
     for index in (len(windows), -len(windows) - 1):
@@ -144,6 +153,7 @@ def test_writing_to_the_targets_changes_neither_the_inputs_nor_the_text() -> Non
     assert ids.tolist() == list(range(7))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 6), st.integers(1, 6), st.data())
 def test_a_text_shorter_than_one_window_is_a_named_error(batch_size: int, seq_len: int, draw: st.DataObject) -> None:
     length = draw.draw(st.integers(0, batch_size * seq_len))
