@@ -1,6 +1,6 @@
 """The loop over time: order, lengths, nests, and steps that break the protocol."""
 
-from collections import namedtuple
+from collections import OrderedDict, namedtuple
 
 import hypothesis.extra.numpy as hnp
 import numpy as np
@@ -53,6 +53,7 @@ def test_a_ragged_batch_equals_its_rows_one_by_one(batch, reverse):
     init = np.linspace(-1, 1, x[0].size).reshape(x.shape[1:])
     x[np.arange(len(x))[:, None] >= lengths] = np.nan
     ys, final, states = scan(leaky, init, x, lengths, reverse=reverse, return_states=True)
+    assert ys.shape == states.shape == x.shape
     for row, n in enumerate(lengths):
         assert not ys.data[n:, row].any()
         assert not states.data[n:, row].any()
@@ -72,7 +73,7 @@ def test_gradients_of_a_ragged_batch_equal_those_of_its_rows(batch, reverse):
     ys, final = scan(leaky, init, x, lengths, reverse=reverse)
     (np.sum(ys * ys) + np.sum(np.sin(final))).backward()
     for row, n in enumerate(lengths):
-        assert x.grad is None or not x.grad[n:, row].any()
+        assert not x.grad[n:, row].any()
         if n == 0:
             np.testing.assert_allclose(init.grad[row], np.cos(0.3), atol=1e-12)
             continue
@@ -130,21 +131,32 @@ def _ancestors(tensor):
     return seen
 
 
-@pytest.mark.parametrize("lengths", [None, [0, 0]])
-def test_no_step_at_all_gives_the_initial_state_and_zeros_of_the_right_shape(lengths):
-    time = 0 if lengths is None else 4
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize(("time", "lengths"), [(0, None), (0, [0, 0]), (4, [0, 0])])
+def test_no_step_at_all_gives_the_initial_state_and_zeros_of_the_right_shape(time, lengths, reverse):
     init = tg.Tensor(np.full((2, 3), 7.0), requires_grad=True)
     x = np.full((time, 2, 3), np.nan, dtype=np.float32)
 
     def step(x, state):
         return np.sum(x / x, axis=1), state
 
-    ys, final, states = scan(step, init, x, lengths, return_states=True)
+    ys, final, states = scan(step, init, x, lengths, reverse=reverse, return_states=True)
     assert ys.shape == (time, 2)
     assert ys.dtype == np.float32
     assert states.shape == (time, 2, 3)
     assert not ys.data.any()
-    assert final is init
+    np.testing.assert_array_equal(final.data, init.data)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_batch_of_empty_rows_still_has_gradients_and_they_are_zero(reverse):
+    x, w = tg.Tensor(np.full((4, 2, 3), np.inf), requires_grad=True), tg.Tensor(np.ones(3), requires_grad=True)
+    init = tg.Tensor(np.zeros((2, 3)), requires_grad=True)
+    ys, final = scan(lambda x, h: (w * x * h, h), init, x, [0, 0], reverse=reverse)
+    (np.sum(ys) + np.sum(final)).backward()
+    np.testing.assert_array_equal(x.grad, np.zeros((4, 2, 3)))
+    np.testing.assert_array_equal(w.grad, np.zeros(3))
+    np.testing.assert_array_equal(init.grad, np.ones((2, 3)))
 
 
 def test_a_batch_without_rows_is_scanned():
@@ -178,6 +190,17 @@ def test_padding_that_a_step_cannot_take_raises_no_warning_and_leaves_the_gradie
         assert not x.grad[2:, 0].any()
 
 
+def test_padding_of_the_reverse_direction_repeats_the_last_valid_step():
+    def step(x, h):
+        return np.sqrt(x - h), 0 * h - 5
+
+    x = tg.Tensor([[-3.0, -3.0], [1.0, -3.0], [7.0, 1.0]], requires_grad=True)
+    ys, _ = scan(step, np.zeros(2), x, [2, 3], reverse=True)
+    np.sum(ys).backward()
+    np.testing.assert_allclose(ys.data, [[2**0.5, 2**0.5], [1, 2**0.5], [0, 1]])
+    np.testing.assert_allclose(x.grad, [[8**-0.5, 8**-0.5], [0.5, 8**-0.5], [0, 0.5]])
+
+
 @pytest.mark.parametrize(
     ("lengths", "error", "words"),
     [
@@ -207,6 +230,7 @@ def test_lengths_that_do_not_fit_are_named(lengths, error, words):
         (lambda x, h: (h, h.astype(np.float32)), r"returned the state float32\[2, 3\]"),
         (lambda x, h: (h, None), "returned the state None"),
         (lambda x, h: (h, 0.0), "returned the state float 0.0"),
+        (lambda x, h: (0.0, h), "the output is float 0.0"),
     ],
 )
 def test_a_step_that_breaks_the_protocol_is_named(step, words):
@@ -240,6 +264,22 @@ def test_states_of_every_nest_are_handed_on_and_compared(init):
     assert type(final) is type(init)
     with pytest.raises(errors.CellError, match="same nest"):
         scan(lambda x, s: (x, rename(s)), init, np.ones((3, 2)))
+
+
+Pair = namedtuple("Pair", "a b")
+
+
+@pytest.mark.parametrize("wrong", [lambda h: [h, h], lambda h: Pair(h, h), lambda h: (h[:1], h), lambda h: (h, h[:1])])
+def test_a_pair_of_states_stays_that_pair(wrong):
+    init = (np.zeros(2), np.zeros(2))
+    assert type(scan(lambda x, s: (x, s), init, np.ones((3, 2)))[1]) is tuple
+    with pytest.raises(errors.CellError, match="same nest"):
+        scan(lambda x, s: (x, wrong(s[0])), init, np.ones((3, 2)))
+
+
+def test_a_dict_of_states_stays_of_its_class():
+    with pytest.raises(errors.CellError, match="same nest"):
+        scan(lambda x, s: (x, OrderedDict(s)), {"a": np.zeros(2)}, np.ones((3, 2)))
 
 
 def test_inputs_without_a_common_time_are_named():

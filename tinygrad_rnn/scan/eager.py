@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core import Tensor, no_grad
+from ..core import Tensor
 from ..core.modes import pop_scope, push_scope
 from ..core.tree import tree_flatten, tree_map, tree_unflatten
 from .checks import check_inputs, check_lengths, check_rows, is_arrays, matcher, refuse_output, refuse_step
@@ -56,25 +56,25 @@ def scan(
         >>> x = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
         >>> sums, last = scan(lambda x_t, total: (total + x_t, total + x_t), np.zeros(2), x)
         >>> sums
-        Tensor([[1., 2.],
-                [4., 6.],
-                [9., 12.]])
+        Tensor([[ 1.,  2.],
+                [ 4.,  6.],
+                [ 9., 12.]])
     """
     xs, init = tree_map(_tensor, xs), tree_map(_tensor, init)
     time, batch = check_inputs(xs, batched=lengths is not None)
     if lengths is not None:
         check_rows(init, batch)
         lengths = check_lengths(lengths, time, batch)
-        if (lengths == time).all():
+        if time and (lengths == time).all():
             lengths = None
-    if time == 0 or (lengths is not None and not lengths.any()):
-        ys, final, states = _no_steps(step, init, xs, time)
-    elif lengths is None:
+    if lengths is not None:
+        ys, final, states = _ragged(step, init, xs, lengths, time, reverse, return_states)
+    elif time == 0:
+        ys, final, states = _no_steps(step, init, xs)
+    else:
         ys, states_list, final = _run(step, init, xs, time, reverse, return_states)
         states = _stack(states_list) if return_states else None
         ys = _stack(ys)
-    else:
-        ys, final, states = _ragged(step, init, xs, lengths, time, reverse, return_states)
     return (ys, final, states) if return_states else (ys, final)
 
 
@@ -98,8 +98,8 @@ def _run(
     for t in range(time - 1, -1, -1) if reverse else range(time):
         token = push_scope(t)
         try:
-            if carried is not None and carried[t] is not None:
-                state = tree_map(partial(_choose, carried[t]), state, init)
+            if carried is not None and (mask := carried[t]) is not None:
+                state = tree_map(partial(_choose, mask), state, init)
             out = step(at(t), state)
         finally:
             pop_scope(token)
@@ -124,17 +124,22 @@ def _run(
 def _ragged(
     step: Step, init: Any, xs: Any, lengths: NDArray[np.intp], time: int, reverse: bool, keep_states: bool
 ) -> tuple[Any, Any, Any]:
-    """Run a batch whose rows differ in length; at least one has a step."""
+    """Run a batch whose rows differ in length.
+
+    Where no row has a step at all, one step is run on no rows: it tells the shapes, and takes part in the graph.
+    """
     rows, empty = np.flatnonzero(lengths), np.flatnonzero(lengths == 0)
     ends = lengths[rows] - 1
-    steps = int(ends.max()) + 1
+    steps = int(ends.max(initial=0)) + 1
     start = init
     if empty.size:
         start, xs = tree_map(lambda leaf: leaf[rows], init), tree_map(lambda leaf: leaf[:, rows], xs)
     now = np.arange(steps)[:, None]
     valid = now <= ends
     first = (ends, np.arange(rows.size)) if reverse else 0
-    if steps < time:
+    if time == 0:
+        xs = tree_map(lambda leaf: np.concatenate([leaf, np.zeros((1, *leaf.shape[1:]), leaf.dtype)]), xs)
+    elif steps < time:
         xs = tree_map(lambda leaf: leaf[:steps], xs)
     carried: list[Mask | None] = [None] * steps
     if not valid.all():
@@ -178,17 +183,17 @@ def _fill(leaf: Any, valid: Mask, rows: NDArray[np.intp], empty: NDArray[np.intp
         leaf = np.concatenate([leaf, nothing], axis=1)[:, np.argsort(np.concatenate([rows, empty]))]
     if time > steps:
         leaf = np.concatenate([leaf, np.zeros((time - steps, *leaf.shape[1:]), leaf.dtype)])
-    return leaf
+    return leaf[:time]
 
 
-def _no_steps(step: Step, init: Any, xs: Any, time: int) -> tuple[Any, Any, Any]:
-    """Answer for inputs without a step: one step on zeros tells the shapes, and nothing of it is kept."""
+def _no_steps(step: Step, init: Any, xs: Any) -> tuple[Any, Any, Any]:
+    """Answer for inputs without time and lengths: a step on zeros tells the shapes, and nothing of it is kept."""
     nothing = tree_map(lambda leaf: Tensor._wrap(np.zeros((1, *leaf.shape[1:]), leaf.dtype)), xs)
-    with no_grad(), np.errstate(all="ignore"):
+    with np.errstate(all="ignore"):
         (y,), (state,), _ = _run(step, init, nothing, 1, reverse=False, keep_states=True)
 
     def zeros(leaf: Any) -> Tensor:
-        return Tensor._wrap(np.zeros((time, *leaf.shape), leaf.dtype))
+        return Tensor._wrap(np.zeros((0, *leaf.shape), leaf.dtype))
 
     return tree_map(zeros, y), init, tree_map(zeros, state)
 

@@ -1,0 +1,346 @@
+"""Recurrent: any cell, or several, as a layer over time; RNN, LSTM and GRU are that with a name."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..core import Tensor, errors, no_grad
+from ..core.tree import tree_map
+from ..scan import scan
+from ..scan.checks import describe, matcher, refuse_step
+from .cells import Cell, GRUCell, LSTMCell, RNNCell
+from .layers import Dropout
+from .module import Module, ModuleList
+from .states import LearnedState, own_state, stacked, unstacked
+
+
+class Recurrent(Module):
+    """A layer over time made of cells: several on top of each other, in one direction or in both.
+
+    The cells stand in `cells`, layer after layer, the forward cell of a layer before its backward cell. The state of
+    all of them is the nest of one cell with every leaf stacked in that order: (layers * directions, batch, ...), as in
+    PyTorch. Where the cells have states of different nests or shapes, which cannot be stacked, it is a tuple with one
+    nest, leaves (batch, ...), for each of them.
+
+    Args:
+        cells: a cell; or a list with one entry a layer: a cell, or a pair (forward cell, backward cell) in all entries.
+        dropout: rate of the dropout between layers, none after the last, in training only.
+        batch_first: inputs, outputs and states of all steps are (batch, time, ...); the state stays as it is.
+        learned_state: the state before the first step is a parameter of each cell, in place of its `initial_state`.
+
+    Raises:
+        CellError: if an entry is neither a cell nor a pair of cells.
+        ConfigError: if there is no cell, or if some layers have one direction and some have two.
+
+    Example:
+        >>> import numpy as np
+        >>> from tinygrad_rnn import nn
+        >>> layer = nn.Recurrent([nn.GRUCell(8, 16), nn.LSTMCell(16, 4)])
+        >>> y, (h_of_gru, (h, c)) = layer(np.ones((5, 2, 8)))
+        >>> y.shape, h_of_gru.shape, h.shape
+        ((5, 2, 4), (2, 16), (2, 4))
+    """
+
+    def __init__(
+        self,
+        cells: Cell | Sequence[Cell | tuple[Cell, Cell]],
+        *,
+        dropout: float = 0.0,
+        batch_first: bool = False,
+        learned_state: bool = False,
+    ) -> None:
+        super().__init__()
+        entries = cells if isinstance(cells, (list, tuple, ModuleList)) else [cells]
+        layers = [_directions(entry) for entry in entries]
+        if len({len(layer) for layer in layers}) != 1:
+            raise errors.ConfigError(
+                f"layers with {[len(layer) for layer in layers]} directions; give one layer or more, all of them with "
+                "a cell, or all with a pair (forward cell, backward cell)"
+            )
+        self.num_layers, self.num_directions = len(layers), len(layers[0])
+        self.batch_first = batch_first
+        self.cells = ModuleList([cell for layer in layers for cell in layer])
+        self.dropout = Dropout(dropout)
+        if dropout and self.num_layers == 1:
+            warnings.warn("dropout acts between layers, and there is one layer: it has no effect", stacklevel=2)
+        self.learned = ModuleList([LearnedState(cell) for cell in self.cells] if learned_state else [])
+
+    def forward(
+        self, x: Any, state: Any = None, lengths: Any = None, *, return_states: bool = False
+    ) -> tuple[Any, ...]:
+        """Run over a batch of sequences.
+
+        A row with a length takes part for that many steps, and the backward direction starts at its own end. What
+        stands behind changes no output, state or gradient, be it NaN.
+
+        Args:
+            x: (time, batch, features), or integer tokens (time, batch) for cells that take them.
+            state: the state before the first step, stacked as the class says; None for the cells' own.
+            lengths: (batch,) integers from 0 to time; None where every row has all steps.
+            return_states: return the states after every step too.
+
+        Returns:
+            `(y, state)`, or `(y, state, states)`: y, the outputs of the last layer, (time, batch, features), those of
+            both directions side by side, 0 at padded positions; the state after each row's last step; the states
+            after every step, leaves (layers * directions, time, batch, ...), in the time order of x, 0 at padded ones.
+
+        Raises:
+            ShapeError: if x, the state or the lengths do not fit the cells or each other.
+            DtypeError, DataError: if the lengths are no integers, or negative, or greater than the time.
+            CellError: if a cell returns no pair, or another kind of state than it was given.
+
+        Example:
+            >>> import numpy as np
+            >>> from tinygrad_rnn import nn
+            >>> layer = nn.LSTM(3, 4, num_layers=2, bidirectional=True)
+            >>> y, (h, c), states = layer(np.ones((7, 2, 3)), lengths=[7, 5], return_states=True)
+            >>> y.shape, h.shape, states[0].shape
+            ((7, 2, 8), (4, 2, 4), (4, 7, 2, 4))
+        """
+        x = self._checked(x, 2, "(batch, time" if self.batch_first else "(time, batch")
+        if self.batch_first:
+            x = np.swapaxes(x, 0, 1)
+        batch = x.shape[1]
+        initial = self._initial(state, batch, x.dtype)
+        if len(x) == 0 and lengths is None:
+            lengths = np.zeros(batch, dtype=int)
+        results = []
+        for layer in range(self.num_layers):
+            outputs = []
+            for direction in range(self.num_directions):
+                i = layer * self.num_directions + direction
+                y, *result = scan(
+                    self.cells[i], initial[i], x, lengths, reverse=direction == 1, return_states=return_states
+                )
+                outputs.append(_checked_output(self.cells[i], y, batch))
+                results.append(result)
+            x = outputs[0] if len(outputs) == 1 else np.concatenate(outputs, axis=-1)
+            if self.dropout.rate and layer < self.num_layers - 1:
+                x = self.dropout(x)
+        final = stacked([result[0] for result in results])
+        if self.batch_first:
+            x = np.swapaxes(x, 0, 1)
+        if not return_states:
+            return x, final
+        states = [result[1] for result in results]
+        if self.batch_first:
+            states = [tree_map(lambda leaf: np.swapaxes(leaf, 0, 1), nest) for nest in states]
+        return x, final, stacked(states)
+
+    def step(self, x: Any, state: Any = None) -> tuple[Any, Any]:
+        """Take one step without recording it, for instance to sample.
+
+        Args:
+            x: the input of one step, (batch, features), or integer tokens (batch,).
+            state: as `forward` takes and returns it.
+
+        Returns:
+            The output (batch, features) and the next state.
+
+        Raises:
+            ConfigError: if the layer has a backward direction, which starts at an end that is not there yet.
+
+        Example:
+            >>> import numpy as np
+            >>> from tinygrad_rnn import nn
+            >>> layer = nn.GRU(3, 4)
+            >>> y, h = layer.step(np.ones((1, 3)))
+            >>> y, h = layer.step(np.ones((1, 3)), h)
+            >>> y.shape, h.shape
+            ((1, 4), (1, 1, 4))
+        """
+        if self.num_directions != 1:
+            raise errors.ConfigError(
+                "step() of a layer with two directions: the backward one needs the whole input; call the layer"
+            )
+        with no_grad():
+            x = self._checked(x, 1, "(batch")
+            state = self._initial(state, x.shape[0], x.dtype)
+            for i, (cell, before) in enumerate(zip(self.cells, state, strict=True)):
+                out = cell(x, before)
+                if not isinstance(out, tuple) or len(out) != 2 or not matcher(before)(out[1]):
+                    refuse_step(cell, out, before, 0)
+                x, state[i] = out
+                if self.dropout.rate and i < self.num_layers - 1:
+                    x = self.dropout(x)
+            return x, stacked(state)
+
+    def _checked(self, x: Any, lead: int, words: str) -> Any:
+        """Return the input as a tensor with `lead` axes in front of its features."""
+        x = x if isinstance(x, Tensor) else Tensor(x)
+        size = getattr(self.cells[0], "input_size", None)
+        is_float = x.dtype.kind == "f"
+        if x.ndim < lead + is_float or (is_float and size is not None and x.shape[-1] != size):
+            features = "features" if size is None else size
+            raise errors.ShapeError(
+                f"an input of {x.dtype} and shape {x.shape}; give {words}, {features}), or integer tokens {words}) to "
+                "cells that take them"
+            )
+        return x
+
+    def _initial(self, state: Any, batch: int, dtype: np.dtype[Any]) -> list[Any]:
+        """Return the state of each cell before the first step, in the dtype that NumPy gives to it and the input."""
+        own = [own_state(cell, batch) for cell in self.cells]
+        if state is not None:
+            own = unstacked(state, own)
+        elif len(self.learned):
+            own = [learned(nest) for learned, nest in zip(self.learned, own, strict=True)]
+
+        def promoted(leaf: Tensor) -> Tensor:
+            wanted = np.result_type(leaf.dtype, dtype) if leaf.dtype.kind == dtype.kind == "f" else leaf.dtype
+            return leaf if leaf.dtype == wanted else leaf.astype(wanted)
+
+        return [tree_map(promoted, nest) for nest in own]
+
+
+class RNN(Recurrent):
+    """Layers of `RNNCell`: what `torch.nn.RNN` computes.
+
+    Args:
+        input_size: features of x.
+        hidden_size: features of the state, and of the output of one direction.
+        num_layers: layers on top of each other.
+        nonlinearity: "tanh" or "relu".
+        bias: add the two biases.
+        bidirectional: run in both directions, with a cell for each.
+        dropout, batch_first, learned_state: as in `Recurrent`.
+
+    Example:
+        >>> import numpy as np
+        >>> from tinygrad_rnn import nn
+        >>> y, h = nn.RNN(3, 4, bidirectional=True)(np.ones((5, 2, 3)))
+        >>> y.shape, h.shape
+        ((5, 2, 8), (2, 2, 4))
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        *,
+        nonlinearity: str = "tanh",
+        bias: bool = True,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        batch_first: bool = False,
+        learned_state: bool = False,
+    ) -> None:
+        def make(features: int) -> Cell:
+            return RNNCell(features, hidden_size, nonlinearity, bias)
+
+        cells = _tower(make, input_size, hidden_size, num_layers, bidirectional)
+        super().__init__(cells, dropout=dropout, batch_first=batch_first, learned_state=learned_state)
+
+
+class LSTM(Recurrent):
+    """Layers of `LSTMCell`: what `torch.nn.LSTM` computes. The state is (h, c).
+
+    Args:
+        input_size: features of x.
+        hidden_size: features of h and c, and of the output of one direction.
+        num_layers: layers on top of each other.
+        bias: add the two biases.
+        bidirectional: run in both directions, with a cell for each.
+        dropout, batch_first, learned_state: as in `Recurrent`.
+
+    Example:
+        >>> import numpy as np
+        >>> from tinygrad_rnn import nn
+        >>> y, (h, c) = nn.LSTM(3, 4, num_layers=2)(np.ones((5, 2, 3)))
+        >>> y.shape, h.shape
+        ((5, 2, 4), (2, 2, 4))
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        *,
+        bias: bool = True,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        batch_first: bool = False,
+        learned_state: bool = False,
+    ) -> None:
+        def make(features: int) -> Cell:
+            return LSTMCell(features, hidden_size, bias)
+
+        cells = _tower(make, input_size, hidden_size, num_layers, bidirectional)
+        super().__init__(cells, dropout=dropout, batch_first=batch_first, learned_state=learned_state)
+
+
+class GRU(Recurrent):
+    """Layers of `GRUCell`: what `torch.nn.GRU` computes, or, with the reset gate before the product, the paper's form.
+
+    Args:
+        input_size: features of x.
+        hidden_size: features of the state, and of the output of one direction.
+        num_layers: layers on top of each other.
+        bias: add the two biases.
+        reset_after: apply the reset gate after the product.
+        bidirectional: run in both directions, with a cell for each.
+        dropout, batch_first, learned_state: as in `Recurrent`.
+
+    Example:
+        >>> import numpy as np
+        >>> from tinygrad_rnn import nn
+        >>> y, h = nn.GRU(3, 4, batch_first=True)(np.ones((2, 5, 3)))
+        >>> y.shape, h.shape
+        ((2, 5, 4), (1, 2, 4))
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        *,
+        bias: bool = True,
+        reset_after: bool = True,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        batch_first: bool = False,
+        learned_state: bool = False,
+    ) -> None:
+        def make(features: int) -> Cell:
+            return GRUCell(features, hidden_size, bias, reset_after)
+
+        cells = _tower(make, input_size, hidden_size, num_layers, bidirectional)
+        super().__init__(cells, dropout=dropout, batch_first=batch_first, learned_state=learned_state)
+
+
+def _tower(
+    make: Callable[[int], Cell], input_size: int, hidden_size: int, num_layers: int, bidirectional: bool
+) -> list[Cell | tuple[Cell, Cell]]:
+    """Return the cells of all layers; `make` takes the number of features that a cell gets to see."""
+    if num_layers < 1:
+        raise errors.ConfigError(f"num_layers={num_layers}; give at least 1")
+    sizes = [input_size] + [hidden_size * (1 + bidirectional)] * (num_layers - 1)
+    return [(make(size), make(size)) if bidirectional else make(size) for size in sizes]
+
+
+def _checked_output(cell: Cell, y: Any, batch: int) -> Any:
+    """Return the outputs of all steps, which must be one array, with the batch for its second axis."""
+    if isinstance(y, Tensor) and y.shape[1:2] == (batch,):
+        return y
+    raise errors.CellError(
+        f"{type(cell).__name__}: the output of all steps together is {describe(y)}; return one array (batch, ...), "
+        f"here ({batch}, ...), as the output of a step, and everything else in the state"
+    )
+
+
+def _directions(entry: Any) -> tuple[Cell, ...]:
+    """Return the cells of a layer: one, or forward and backward."""
+    cells = tuple(entry) if isinstance(entry, (tuple, list)) else (entry,)
+    if 1 <= len(cells) <= 2 and all(isinstance(cell, Cell) for cell in cells):
+        return cells
+    raise errors.CellError(
+        f"{entry!r} is neither a cell nor a pair of cells; derive from nn.Cell and give an instance, as in "
+        "nn.Recurrent(MyCell(8, 16)), or in two directions nn.Recurrent([(MyCell(8, 16), MyCell(8, 16))])"
+    )
