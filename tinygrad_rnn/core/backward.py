@@ -112,13 +112,13 @@ def sweep(
         rules = primitive.vjp_rules
         if rules is not None:
             out = outs[0]
-            params = node.params
-            for rule, parent, slot in zip(rules, parents, node.slots):
+            params, slots = node.params, node.slots
+            for index, parent in enumerate(parents):
                 if parent is not None and (needed is None or parent in needed):
-                    pulled = rule(g, out, *args, **params)
+                    pulled = rules[index](g, out, *args, **params)
                     if debugging:
                         _check_finite(pulled, node)
-                    spec = parent.specs[slot]
+                    spec = parent.specs[slots[index]]
                     if (
                         type(pulled) is np.ndarray
                         and spec not in cotangents
@@ -126,9 +126,7 @@ def sweep(
                         and pulled.dtype is spec.dtype
                         and wrap is None
                     ):
-                        cotangents[spec] = (
-                            pulled  # what `add` would do, without the call: most cotangents are like this
-                        )
+                        cotangents[spec] = pulled  # as `add` does: nearly all go this way, and a call costs
                     else:
                         add(spec, pulled)
         else:
@@ -142,7 +140,7 @@ def sweep(
 
     for watch, cotangent, is_owned in deposits:
         if watch.grad is not None:
-            watch.grad = watch.grad + cotangent
+            watch.grad = np.asarray(watch.grad + cotangent)
         else:
             watch.grad = cotangent if is_owned else np.array(cotangent)
     return [found.get(target) for target in targets or ()]

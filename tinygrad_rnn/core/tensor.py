@@ -46,6 +46,18 @@ def _plain(value: Any) -> Any:
     return value.view(np.ndarray) if isinstance(value, ReadOnlyArray) else value
 
 
+def _operator(function: Any) -> tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]:
+    """Return an operator and its reflection, which do what `implementations` says of a NumPy function."""
+
+    def operate(self: Any, other: Any) -> Any:
+        return implementations[function](self, other)
+
+    def reflected(self: Any, other: Any) -> Any:
+        return implementations[function](other, self)
+
+    return operate, reflected
+
+
 class HookHandle:
     """What registering a hook returns: `remove()` takes the hook away again."""
 
@@ -317,8 +329,8 @@ class Tensor:
     def _recorded(self, asked: str) -> Node:
         if self._node is None:
             raise GraphError(
-                f"{asked} on {self!r}, which does not require grad: nothing was recorded. Give requires_grad=True to the "
-                "inputs, or leave no_grad()"
+                f"{asked} on {self!r}, which does not require grad: nothing was recorded. Give requires_grad=True to "
+                "the inputs, or leave no_grad()"
             )
         return self._node
 
@@ -416,53 +428,18 @@ class Tensor:
         extra = dict(getattr(self, "__dict__", {}))
         return _restore, (type(self), self._data.copy(), self.requires_grad, self._name, extra)
 
-    def __add__(self, other: Any) -> Tensor:
-        return implementations[np.add](self, other)  # type: ignore[no-any-return]
-
-    def __radd__(self, other: Any) -> Tensor:
-        return implementations[np.add](other, self)  # type: ignore[no-any-return]
-
-    def __sub__(self, other: Any) -> Tensor:
-        return implementations[np.subtract](self, other)  # type: ignore[no-any-return]
-
-    def __rsub__(self, other: Any) -> Tensor:
-        return implementations[np.subtract](other, self)  # type: ignore[no-any-return]
-
-    def __mul__(self, other: Any) -> Tensor:
-        return implementations[np.multiply](self, other)  # type: ignore[no-any-return]
-
-    def __rmul__(self, other: Any) -> Tensor:
-        return implementations[np.multiply](other, self)  # type: ignore[no-any-return]
-
-    def __truediv__(self, other: Any) -> Tensor:
-        return implementations[np.divide](self, other)  # type: ignore[no-any-return]
-
-    def __rtruediv__(self, other: Any) -> Tensor:
-        return implementations[np.divide](other, self)  # type: ignore[no-any-return]
-
-    def __pow__(self, other: Any) -> Tensor:
-        return implementations[np.power](self, other)  # type: ignore[no-any-return]
-
-    def __rpow__(self, other: Any) -> Tensor:
-        return implementations[np.power](other, self)  # type: ignore[no-any-return]
-
-    def __matmul__(self, other: Any) -> Tensor:
-        return implementations[np.matmul](self, other)  # type: ignore[no-any-return]
-
-    def __rmatmul__(self, other: Any) -> Tensor:
-        return implementations[np.matmul](other, self)  # type: ignore[no-any-return]
-
-    def __floordiv__(self, other: Any) -> Tensor:
-        return implementations[np.floor_divide](self, other)  # type: ignore[no-any-return]
-
-    def __rfloordiv__(self, other: Any) -> Tensor:
-        return implementations[np.floor_divide](other, self)  # type: ignore[no-any-return]
-
-    def __mod__(self, other: Any) -> Tensor:
-        return implementations[np.remainder](self, other)  # type: ignore[no-any-return]
-
-    def __rmod__(self, other: Any) -> Tensor:
-        return implementations[np.remainder](other, self)  # type: ignore[no-any-return]
+    __add__, __radd__ = _operator(np.add)
+    __sub__, __rsub__ = _operator(np.subtract)
+    __mul__, __rmul__ = _operator(np.multiply)
+    __truediv__, __rtruediv__ = _operator(np.divide)
+    __floordiv__, __rfloordiv__ = _operator(np.floor_divide)
+    __mod__, __rmod__ = _operator(np.remainder)
+    __pow__, __rpow__ = _operator(np.power)
+    __matmul__, __rmatmul__ = _operator(np.matmul)
+    __lt__, __gt__ = _operator(np.less)
+    __le__, __ge__ = _operator(np.less_equal)
+    __eq__ = _operator(np.equal)[0]
+    __ne__ = _operator(np.not_equal)[0]
 
     def __neg__(self) -> Tensor:
         return implementations[np.negative](self)  # type: ignore[no-any-return]
@@ -472,24 +449,6 @@ class Tensor:
 
     def __pos__(self) -> Tensor:
         return self
-
-    def __lt__(self, other: Any) -> Array:
-        return implementations[np.less](self, other)  # type: ignore[no-any-return]
-
-    def __le__(self, other: Any) -> Array:
-        return implementations[np.less_equal](self, other)  # type: ignore[no-any-return]
-
-    def __gt__(self, other: Any) -> Array:
-        return implementations[np.greater](self, other)  # type: ignore[no-any-return]
-
-    def __ge__(self, other: Any) -> Array:
-        return implementations[np.greater_equal](self, other)  # type: ignore[no-any-return]
-
-    def __eq__(self, other: object) -> Array:  # type: ignore[override]
-        return implementations[np.equal](self, other)  # type: ignore[no-any-return]
-
-    def __ne__(self, other: object) -> Array:  # type: ignore[override]
-        return implementations[np.not_equal](self, other)  # type: ignore[no-any-return]
 
     def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
         """Return the sum over `axis`, as `np.sum` does."""
