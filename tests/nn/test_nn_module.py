@@ -9,7 +9,7 @@ import weakref
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_rnn as tg
@@ -51,6 +51,7 @@ def nests(draw, depth=3):
 
 
 @given(nests())
+@settings(deadline=None)
 def test_parameters_are_found_in_order_of_definition_under_dotted_names(nest):
     module, names = nest
     assert [name for name, _ in module.named_parameters()] == names
@@ -59,6 +60,7 @@ def test_parameters_are_found_in_order_of_definition_under_dotted_names(nest):
 
 
 @given(nests())
+@settings(deadline=None)
 def test_a_parameter_is_named_by_its_full_path_however_the_modules_were_put_together(nest):
     module, names = nest
     assert [parameter.name for parameter in module.parameters()] == names
@@ -76,6 +78,7 @@ def test_a_parameter_added_to_a_module_that_is_already_nested_is_named_by_its_fu
 
 
 @given(nests())
+@settings(deadline=None)
 def test_a_state_dict_goes_out_and_back_unchanged(nest):
     module, _ = nest
     saved = {name: array + 1 for name, array in module.state_dict().items()}
@@ -339,6 +342,7 @@ def test_a_frozen_module_gets_no_gradient_and_thaws():
 
 
 @given(st.sampled_from([np.float16, np.float32, np.float64]))
+@settings(deadline=None)
 def test_astype_converts_parameters_and_floating_buffers_in_place(dtype):
     module = Net().eval()
     module.register_buffer("count", np.array(3))
