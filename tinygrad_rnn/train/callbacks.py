@@ -14,6 +14,11 @@ from .curve import draw_curve
 from .files import replace
 from .loop import Batches, Callback, Trainer, evaluate
 
+try:
+    import threadpoolctl  # type: ignore[import-untyped]
+except ImportError:
+    threadpoolctl = None
+
 Say = Callable[[str], None]
 
 
@@ -197,6 +202,31 @@ class SaveCheckpoint(Callback):
     def end(self, trainer: Trainer) -> None:
         """Write the last one."""
         self._save(trainer)
+
+
+class OneThread(Callback):
+    """Keeps the products of a small model on one thread, where threadpoolctl is installed.
+
+    They are done before a second thread has woken up; on a busy machine, waiting for it made a step ten times as long.
+
+    Args:
+        product: multiplications in the largest product of a step of time; larger ones than 2**23 keep their threads.
+    """
+
+    def __init__(self, product: int) -> None:
+        self._small = product <= 2**23
+        self._limits: Any = None
+
+    def start(self, trainer: Trainer) -> None:
+        """Take the other threads away."""
+        if self._small and threadpoolctl is not None:
+            self._limits = threadpoolctl.threadpool_limits(limits=1, user_api="blas")
+
+    def close(self) -> None:
+        """Give them back."""
+        if self._limits is not None:
+            self._limits.restore_original_limits()
+            self._limits = None
 
 
 class Picture(Callback):

@@ -204,9 +204,7 @@ def _pack(nest: Any, arrays: dict[str, np.ndarray], path: str) -> Any:
         return nest.item()
     if isinstance(nest, dict):
         if not all(isinstance(key, str) and key != _ARRAY for key in nest):
-            raise CheckpointError(
-                f"the record has the keys {list(nest)} at {path or 'its top'}; give str keys"
-            )
+            raise CheckpointError(f"the record has the keys {list(nest)} at {path or 'its top'}; give str keys")
         return {key: _pack(value, arrays, f"{path}.{key}" if path else key) for key, value in nest.items()}
     if isinstance(nest, (list, tuple)):
         return [_pack(value, arrays, f"{path}.{number}") for number, value in enumerate(nest)]
@@ -215,11 +213,7 @@ def _pack(nest: Any, arrays: dict[str, np.ndarray], path: str) -> Any:
 
 def _unpack(nest: Any, arrays: dict[str, np.ndarray]) -> Any:
     if isinstance(nest, dict):
-        return (
-            arrays[nest[_ARRAY]]
-            if _ARRAY in nest
-            else {key: _unpack(value, arrays) for key, value in nest.items()}
-        )
+        return arrays[nest[_ARRAY]] if _ARRAY in nest else {key: _unpack(value, arrays) for key, value in nest.items()}
     if isinstance(nest, list):
         return [_unpack(value, arrays) for value in nest]
     return nest

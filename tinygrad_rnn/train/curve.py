@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from xml.sax.saxutils import escape
 
 Points = Sequence[tuple[float, float]]
@@ -13,7 +13,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 696, 40, 364
 _COLOURS = ("#7a8794", "#c2410c")
 
 
-def draw_curve(title: str, lines: dict[str, Points], x_name: str, y_name: str) -> str:
+def draw_curve(title: str, lines: Mapping[str, Points], x_name: str, y_name: str) -> str:
     """Return an SVG with one line for each series.
 
     Args:

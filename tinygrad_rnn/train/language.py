@@ -13,7 +13,7 @@ from .. import optim
 from ..core import random
 from ..core.errors import ConfigError, DataError
 from ..data import CharVocabulary, Streams, python_manual, read_text, split_text
-from .callbacks import Evaluate, Metrics, Sample, SaveCheckpoint, Say
+from .callbacks import Evaluate, Metrics, OneThread, Sample, SaveCheckpoint, Say
 from .cells import BUILT_IN, CellClass
 from .config import Config
 from .loop import Callback, Trainer
@@ -147,7 +147,11 @@ def _trainer(run: Run, text: str, seconds: float, callbacks: Sequence[Callback],
     optimizer = _OPTIMIZERS[config.optimizer](run.model.parameters(), lr=config.learning_rate)
     cosine = config.schedule == "cosine"
     schedule = optim.CosineLR(optimizer, total=config.epochs * len(streams)) if cosine else None
-    usual: list[Callback] = [Evaluate(_validation(validation, config.seq), config.evaluate, say), Metrics(run.folder)]
+    usual: list[Callback] = [
+        OneThread(4 * config.batch * config.hidden * max(config.hidden, config.embedding)),
+        Evaluate(_validation(validation, config.seq), config.evaluate, say),
+        Metrics(run.folder),
+    ]
     if say is not None:
         usual.append(Sample(lambda step: run.sample(length=200, rng=np.random.default_rng([config.seed, step])), say))
     # The checkpoint comes last, so that it holds what the others have gathered in the same step.
@@ -165,7 +169,7 @@ def _trainer(run: Run, text: str, seconds: float, callbacks: Sequence[Callback],
 def _validation(ids: np.ndarray, seq: int) -> Streams:
     if ids.size < 2:
         raise DataError(
-            "the last tenth of the text, which is kept for validation, has fewer than two characters; give a longer text"
+            "the last tenth of the text, kept for validation, has fewer than two characters; give a longer text"
         )
     seq = min(seq, ids.size - 1)
     return Streams(ids, min(_VALIDATION_STREAMS, (ids.size - 1) // seq), seq)

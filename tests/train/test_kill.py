@@ -1,0 +1,122 @@
+"""A training process that is killed at any moment goes on bit for bit as if nothing had happened."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import pytest
+
+import tinygrad_rnn
+from tinygrad_rnn import train
+from tinygrad_rnn.core.errors import CheckpointError
+
+SETTINGS = {"hidden": 6, "layers": 2, "embedding": 4, "dropout": 0.3, "seq": 8, "batch": 4, "evaluate": 100}
+KILLS = 20
+
+
+def outcome(folder):
+    """What a run leaves, apart from the time it took."""
+    newest = max((folder / "checkpoints").iterdir())
+    record = json.loads((newest / "checkpoint.json").read_text())["record"]
+    for row in (record["training"], *record["training"]["history"]):
+        del row["seconds"]
+    arrays = [(newest / f"{name}.safetensors").read_bytes() for name in ("weights", "training")]
+    rows = [line.split(",") for line in (folder / "metrics.csv").read_text().splitlines()]
+    return arrays, record, [[*row[:2], *row[3:]] for row in rows]
+
+
+class Until(train.Callback):
+    """Ends a run early, as if its last step were this one; the schedule is not told."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def start(self, trainer):
+        trainer.steps = self.step
+
+
+def go(folder, text_file, steps):
+    """Begin a run or go on with it, with a checkpoint after every step."""
+    more = {"seconds": 0.0, "callbacks": [Until(steps)]}
+    try:
+        _, trainer = train.resume(folder, **more)
+    except CheckpointError:
+        _, trainer = train.begin(folder, train.Config(**SETTINGS), file=text_file, **more)
+    trainer.fit()
+
+
+@pytest.mark.parametrize("power", [True, False], ids=["power stays", "power is cut"])
+def test_killing_at_every_write_flush_and_rename_of_training_changes_nothing(tmp_path, text_file, disk, power):
+    go(tmp_path / "whole", text_file, 3)
+    wanted = outcome(tmp_path / "whole")
+    folder, kill_at, killed = tmp_path / "run", 0, True
+    while killed:
+        kill_at += 1
+        shutil.rmtree(folder, ignore_errors=True)
+        killed, operations = disk.run(lambda: go(folder, text_file, 2), kill_at)
+        if not power:
+            disk.cut_power()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            go(folder, text_file, 3)
+        assert outcome(folder) == wanted, f"killed at operation {kill_at}"
+    assert operations > 60
+
+
+def command(folder, text_file, resume):
+    more = ["--resume", str(folder)] if resume else ["--out", str(folder), "--text", str(text_file), "--epochs", "12"]
+    if not resume:
+        more += [word for name, value in SETTINGS.items() for word in (f"--{name}", str(value))]
+    environment = {**os.environ, "PYTHONPATH": str(Path(tinygrad_rnn.__file__).parent.parent)}
+    return subprocess.Popen(
+        [sys.executable, "-m", "tinygrad_rnn", "train", "--checkpoint", "0", *more],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+
+
+def wait_until(condition, process):
+    begun = time.monotonic()
+    while not condition():
+        assert process.poll() is None, process.stderr.read().decode()
+        assert time.monotonic() - begun < 60
+        time.sleep(0.002)
+    return time.monotonic() - begun
+
+
+def is_begun(folder):
+    return (folder / "checkpoints" / "step-00000000").is_dir()
+
+
+def test_a_process_that_is_killed_twenty_times_ends_in_the_same_bits(tmp_path, text_file):
+    chance = random.Random(0)
+    process = command(tmp_path / "whole", text_file, resume=False)
+    startup = wait_until(lambda: is_begun(tmp_path / "whole"), process)
+    begun = time.monotonic()
+    assert process.wait() == 0, process.stderr.read().decode()
+    training = time.monotonic() - begun
+
+    folder, steps = tmp_path / "run", []
+    for _ in range(KILLS):
+        process = command(folder, text_file, resume=is_begun(folder) or bool(steps and steps[-1]))
+        # In the mean the kills together leave half of the training to be done at the end.
+        time.sleep(startup * chance.uniform(0.8, 1.0) + chance.uniform(0, training / KILLS))
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL, "the run ended before it was killed twenty times"
+        process.stderr.close()
+        found = [int(path.name[5:]) for path in folder.glob("checkpoints/step-*")]
+        steps.append(max(found, default=0))
+    assert steps == sorted(steps) and len(set(steps)) >= KILLS // 3
+    process = command(folder, text_file, resume=bool(steps[-1]))
+    assert process.wait() == 0
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert outcome(folder) == outcome(tmp_path / "whole")

@@ -1,0 +1,86 @@
+"""The options of the command, as argparse reads them."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, NoReturn
+
+from ..core.errors import ConfigError
+from ..train import Config
+from ..train.config import LEARNING_RATES, SCHEDULES
+
+_DEFAULT = Config()
+
+_SETTINGS: dict[str, tuple[Any, str, str]] = {
+    "cell": (str, "NAME", "rnn, lstm, gru, or a class of your own as my_cell.py:MyCell"),
+    "hidden": (int, "N", "size of the state"),
+    "layers": (int, "N", "cells on top of each other"),
+    "embedding": (int, "N", "size of the vector that stands for a character"),
+    "dropout": (float, "X", "share of the values dropped between layers and before the output"),
+    "seq": (int, "N", "steps of time in a window of truncated backpropagation"),
+    "batch": (int, "N", "streams of text read side by side"),
+    "optimizer": (str, "NAME", ", ".join(LEARNING_RATES)),
+    "lr": (float, "X", "learning rate"),
+    "schedule": (str, "NAME", f"of the learning rate: {', '.join(SCHEDULES)}"),
+    "clip": (float, "X", "greatest norm of the gradient; 0 does not clip"),
+    "epochs": (int, "N", "passes over the text"),
+    "evaluate": (int, "N", "evaluations in one pass"),
+    "seed": (int, "N", "of everything random"),
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, in place of the usage and a line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message} (see {self.prog} --help)")
+
+
+def parser(program: str) -> argparse.ArgumentParser:
+    """Return the parser of the command line.
+
+    Example:
+        >>> from tinygrad_rnn.cli.options import parser
+        >>> parser("tinygrad-rnn").parse_args(["sample", "runs/1"]).folder
+        'runs/1'
+    """
+    top = _Parser(program, description="Train a recurrent network on text, and let it write.", allow_abbrev=False)
+    commands = top.add_subparsers(dest="command", metavar="COMMAND")
+    train = commands.add_parser(
+        "train",
+        help="train a character language model (this is what happens without a command, too)",
+        description="Train a character language model on a text. Without --text: the manual that comes with Python.",
+        allow_abbrev=False,
+    )
+    train.add_argument("--text", metavar="FILE", help="UTF-8 text to learn")
+    for name, (kind, metavar, explanation) in _SETTINGS.items():
+        default = _DEFAULT.learning_rate if name == "lr" else getattr(_DEFAULT, name)
+        train.add_argument(f"--{name}", type=kind, metavar=metavar, help=f"{explanation} (default: {default})")
+    train.add_argument("--out", metavar="DIR", help="folder of the run (default: the next free runs/N)")
+    train.add_argument("--resume", metavar="DIR", help="go on with the run in this folder where its checkpoint stands")
+    train.add_argument(
+        "--checkpoint",
+        type=float,
+        default=10.0,
+        metavar="SECONDS",
+        help="between two checkpoints; 0: one after every step",
+    )
+    sample = commands.add_parser(
+        "sample", help="let a trained model write", description="Let a trained model write.", allow_abbrev=False
+    )
+    sample.add_argument("folder", metavar="DIR", help="folder of the run")
+    sample.add_argument("--prime", default="", metavar="TEXT", help="what the model reads first")
+    sample.add_argument(
+        "--temperature", type=float, default=0.7, metavar="X", help="0: safest, 1: as learnt (default: 0.7)"
+    )
+    sample.add_argument("--length", type=int, default=500, metavar="N", help="characters to write (default: 500)")
+    sample.add_argument("--seed", type=int, metavar="N", help="the same number gives the same text")
+    sample.add_argument(
+        "--cell", metavar="FILE:CLASS", help="needed if the run's cell is a class of your own: executes FILE"
+    )
+    return top
+
+
+def given_settings(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings that stand on the command line."""
+    return {name: value for name in _SETTINGS if (value := getattr(options, name)) is not None}
