@@ -1,5 +1,8 @@
 """Recurrent layers: PyTorch's numbers, padding, states, directions, and the errors for what does not fit."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -591,6 +594,30 @@ def test_an_initial_state_without_the_batch_is_named():
     made = type("Made", (Pass,), {"initial_state": lambda self, batch_size: np.zeros(self.hidden_size)})
     with pytest.raises(errors.CellError, match=r"Made.initial_state\(2\) is float64\[3\]"):
         nn.Recurrent(made(3))(np.ones((4, 2, 3)))
+
+
+def test_the_repr_shows_layers_directions_and_cells():
+    text = repr(nn.GRU(2, 3, 2, bidirectional=True, batch_first=True))
+    assert text.startswith("GRU(2 layers, 2 directions, batch_first), 324 parameters")
+    assert text.count("GRUCell") == 4
+    assert "Dropout" not in text
+    assert "Dropout(0.5)" in repr(nn.GRU(2, 3, 2, dropout=0.5))
+    assert repr(nn.RNN(2, 3)).startswith("RNN(1 layer), ")
+
+
+@pytest.mark.parametrize("lengths", [None, [4, 2]])
+def test_the_tape_of_a_layer_goes_with_the_loss(lengths):
+    layer = layer_of("lstm", np.random.default_rng(0), 2, True)
+    gc.collect()
+    gc.disable()
+    try:
+        loss = loss_of(layer(np.ones((4, 2, 3)), lengths=lengths, return_states=True))
+        nodes = [weakref.ref(node) for node in tg.Graph.of(loss).nodes if node.primitive is not None]
+        assert len(nodes) > 100
+        del loss
+        assert not any(node() for node in nodes)
+    finally:
+        gc.enable()
 
 
 def test_hooks_on_a_cell_see_every_step():

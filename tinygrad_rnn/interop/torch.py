@@ -82,7 +82,7 @@ def _names(layer: Recurrent) -> Iterator[tuple[str, Parameter]]:
         raise errors.StateDictError(
             f"{type(layer).__name__} is no recurrent layer; give the nn.RNN, nn.LSTM or nn.GRU inside it, one at a time"
         )
-    if len(layer.learned):
+    if layer.learned is not None:
         raise errors.StateDictError(
             "PyTorch's layers have no learned initial state; give a layer with learned_state=False"
         )

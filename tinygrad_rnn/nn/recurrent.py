@@ -64,10 +64,15 @@ class Recurrent(Module):
         self.num_layers, self.num_directions = len(layers), len(layers[0])
         self.batch_first = batch_first
         self.cells = ModuleList([cell for layer in layers for cell in layer])
-        self.dropout = Dropout(dropout)
+        self.dropout = Dropout(dropout) if dropout else None
         if dropout and self.num_layers == 1:
             warnings.warn("dropout acts between layers, and there is one layer: it has no effect", stacklevel=2)
-        self.learned = ModuleList([LearnedState(cell) for cell in self.cells] if learned_state else [])
+        self.learned = ModuleList([LearnedState(cell) for cell in self.cells]) if learned_state else None
+
+    def extra_repr(self) -> str:
+        """Return what is not to be seen from the cells."""
+        directions = f", {self.num_directions} directions" * (self.num_directions > 1)
+        return f"{self.num_layers} layer{'s' * (self.num_layers > 1)}{directions}{', batch_first' * self.batch_first}"
 
     def forward(
         self, x: Any, state: Any = None, lengths: Any = None, *, return_states: bool = False
@@ -119,7 +124,7 @@ class Recurrent(Module):
                 outputs.append(_checked_output(self.cells[i], y, batch))
                 results.append(result)
             x = outputs[0] if len(outputs) == 1 else np.concatenate(outputs, axis=-1)
-            if self.dropout.rate and layer < self.num_layers - 1:
+            if self.dropout is not None and layer < self.num_layers - 1:
                 x = self.dropout(x)
         final = stacked([result[0] for result in results])
         if self.batch_first:
@@ -165,7 +170,7 @@ class Recurrent(Module):
                 if not isinstance(out, tuple) or len(out) != 2 or not matcher(before)(out[1]):
                     refuse_step(cell, out, before, 0)
                 x, state[i] = out
-                if self.dropout.rate and i < self.num_layers - 1:
+                if self.dropout is not None and i < self.num_layers - 1:
                     x = self.dropout(x)
             return x, stacked(state)
 
@@ -187,7 +192,7 @@ class Recurrent(Module):
         own = [own_state(cell, batch) for cell in self.cells]
         if state is not None:
             own = unstacked(state, own)
-        elif len(self.learned):
+        elif self.learned is not None:
             own = [learned(nest) for learned, nest in zip(self.learned, own, strict=True)]
 
         def promoted(leaf: Tensor) -> Tensor:
