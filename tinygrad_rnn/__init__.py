@@ -4,6 +4,7 @@ NumPy's functions and operators work on tensors; this namespace adds only what N
 library tinygrad.
 """
 
+from . import data, interop, nn, optim, testing, train, viz
 from .core import (
     Graph,
     Node,
@@ -33,6 +34,7 @@ __all__ = [
     "Primitive",
     "Spec",
     "Tensor",
+    "data",
     "debug",
     "enable_grad",
     "errors",
@@ -40,13 +42,14 @@ __all__ = [
     "grad",
     "gradients",
     "implements",
+    "interop",
     "jvp",
     "log_softmax",
     "logsumexp",
-
+    "nn",
     "no_grad",
     "one_hot",
-
+    "optim",
     "random",
     "relu",
     "scope",
@@ -54,6 +57,9 @@ __all__ = [
     "silu",
     "softmax",
     "softplus",
+    "testing",
+    "train",
     "value_and_grad",
+    "viz",
     "vjp",
 ]
