@@ -6,8 +6,8 @@ from .graph import Graph
 from .modes import debug, enable_grad, no_grad, scope
 from .node import Array, Node, Spec
 from .primitive import Primitive, implements
-from .tensor import HookHandle, Tensor, gradients
-from .transforms import grad, jvp, value_and_grad, vjp
+from .tensor import HookHandle, Tensor
+from .transforms import grad, gradients, jvp, value_and_grad, vjp
 
 __all__ = [
     "Addend",

@@ -209,7 +209,7 @@ def sum_to(cotangent: Any, spec: Spec) -> Any:
 def _run_hooks(watch: Watch, cotangent: Any, spec: Spec, wrap: Wrap | None) -> Any:
     for hook in list(watch.hooks.values()):
         if wrap is None:
-            cotangent = cotangent.view()
+            cotangent = np.asarray(cotangent).view()
             cotangent.flags.writeable = False
         answer = hook(cotangent)
         if answer is None:

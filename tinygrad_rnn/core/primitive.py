@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from .dispatch import implementations
 from .errors import ConversionError, NonFiniteError, NoRuleError, ShapeError
 from .modes import Modes, current, user_line
 from .node import Node, Spec
-from .tensor import Tensor, implementations
+from .tensor import Tensor
 
 Rule = Callable[..., Any]
 _new_tensor = Tensor.__new__

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import numpy as np
 
 from .backward import sweep
-from .errors import ConversionError, CotangentError, DtypeError, GraphError, ImmutableError, NoRuleError, ShapeError
-from .modes import enable_grad
+from .dispatch import NumpyMethods
+from .errors import ConversionError, CotangentError, DtypeError, GraphError, ImmutableError, ShapeError
 from .node import Array, Node, Spec, leaf
-
-# From a NumPy function to the function that does the same on tensors; `ops` fills it.
-implementations: dict[Any, Callable[..., Any]] = {}
 
 
 class ReadOnlyArray(np.ndarray[Any, np.dtype[Any]]):
@@ -46,18 +43,6 @@ def _plain(value: Any) -> Any:
     return value.view(np.ndarray) if isinstance(value, ReadOnlyArray) else value
 
 
-def _operator(function: Any) -> tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]:
-    """Return an operator and its reflection, which do what `implementations` says of a NumPy function."""
-
-    def operate(self: Any, other: Any) -> Any:
-        return implementations[function](self, other)
-
-    def reflected(self: Any, other: Any) -> Any:
-        return implementations[function](other, self)
-
-    return operate, reflected
-
-
 class HookHandle:
     """What registering a hook returns: `remove()` takes the hook away again."""
 
@@ -77,7 +62,7 @@ def add_hook(hooks: dict[int, Any], hook: Callable[..., Any]) -> HookHandle:
     return HookHandle(hooks, key)
 
 
-class Tensor:
+class Tensor(NumpyMethods):
     """An array that remembers how it was made, so that gradients can be taken through it.
 
     NumPy's functions and operators work on tensors. The value never changes; a result that depends on a tensor which
@@ -324,7 +309,7 @@ class Tensor:
             array([ 3., 30.])
         """
         node = self._recorded("backward()")
-        sweep([(node, self._index, _cotangent_of(self, cotangent))], None, None, retain_graph)
+        sweep([(node, self._index, cotangent_of(self, cotangent))], None, None, retain_graph)
 
     def _recorded(self, asked: str) -> Node:
         if self._node is None:
@@ -353,41 +338,11 @@ class Tensor:
             return data.astype(dtype)
         return data.copy() if copy else data
 
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        function = implementations.get(ufunc if method == "__call__" else (ufunc, method))
-        if function is not None and not kwargs:
-            return function(*inputs)
-        name = _name_of(ufunc, method)
-        if any(out is not None for out in kwargs.pop("out", ())):
-            raise ImmutableError(
-                f"np.{name} with a tensor cannot write into an array: the result would lose its graph. "
-                "Write a = a + t instead of a += t, and leave out= away"
-            )
-        if function is None:
-            _refuse(name)
-        if method == "__call__" and kwargs:
-            raise NoRuleError(f"np.{name} with {next(iter(kwargs))}= has no rule for tensors; leave it away")
-        return _call(function, ufunc, inputs, kwargs)
-
-    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        function = implementations.get(func)
-        if function is None:
-            _refuse(_name_of(func))
-        return _call(function, func, args, kwargs)
-
     def __setitem__(self, key: Any, value: Any) -> NoReturn:
         raise ImmutableError(_WRITE_ADVICE)
 
-    def __getitem__(self, key: Any) -> Tensor:
-        return implementations[Tensor.__getitem__](self, key)  # type: ignore[no-any-return]
-
     def __len__(self) -> int:
         return len(self._data)
-
-    def __iter__(self) -> Iterator[Tensor]:
-        if not self.shape:
-            raise TypeError("iteration over a 0-d tensor; write tensor.item() for its number")
-        return iter(implementations[Tensor.__iter__](self))
 
     def __bool__(self) -> bool:
         return bool(self._data)
@@ -428,94 +383,6 @@ class Tensor:
         extra = dict(getattr(self, "__dict__", {}))
         return _restore, (type(self), self._data.copy(), self.requires_grad, self._name, extra)
 
-    __add__, __radd__ = _operator(np.add)
-    __sub__, __rsub__ = _operator(np.subtract)
-    __mul__, __rmul__ = _operator(np.multiply)
-    __truediv__, __rtruediv__ = _operator(np.divide)
-    __floordiv__, __rfloordiv__ = _operator(np.floor_divide)
-    __mod__, __rmod__ = _operator(np.remainder)
-    __pow__, __rpow__ = _operator(np.power)
-    __matmul__, __rmatmul__ = _operator(np.matmul)
-    __lt__, __gt__ = _operator(np.less)
-    __le__, __ge__ = _operator(np.less_equal)
-    __eq__ = _operator(np.equal)[0]
-    __ne__ = _operator(np.not_equal)[0]
-
-    def __neg__(self) -> Tensor:
-        return implementations[np.negative](self)  # type: ignore[no-any-return]
-
-    def __abs__(self) -> Tensor:
-        return implementations[np.absolute](self)  # type: ignore[no-any-return]
-
-    def __pos__(self) -> Tensor:
-        return self
-
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """Return the sum over `axis`, as `np.sum` does."""
-        return implementations[np.sum](self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
-
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """Return the mean over `axis`, as `np.mean` does."""
-        return implementations[np.mean](self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
-
-    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """Return the largest element along `axis`; ties share the gradient, as `np.max` does."""
-        return implementations[np.max](self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
-
-    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """Return the smallest element along `axis`; ties share the gradient, as `np.min` does."""
-        return implementations[np.min](self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
-
-    def prod(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """Return the product over `axis`, as `np.prod` does."""
-        return implementations[np.prod](self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
-
-    def var(self, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Tensor:
-        """Return the variance over `axis`, as `np.var` does."""
-        return implementations[np.var](self, axis=axis, ddof=ddof, keepdims=keepdims)  # type: ignore[no-any-return]
-
-    def std(self, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Tensor:
-        """Return the standard deviation over `axis`, as `np.std` does."""
-        return implementations[np.std](self, axis=axis, ddof=ddof, keepdims=keepdims)  # type: ignore[no-any-return]
-
-    def cumsum(self, axis: Any = None) -> Tensor:
-        """Return the running sum along `axis`, as `np.cumsum` does."""
-        return implementations[np.cumsum](self, axis=axis)  # type: ignore[no-any-return]
-
-    def swapaxes(self, axis1: int, axis2: int) -> Tensor:
-        """Return the tensor with two axes exchanged, as `np.swapaxes` does."""
-        return implementations[np.swapaxes](self, axis1, axis2)  # type: ignore[no-any-return]
-
-    def squeeze(self, axis: Any = None) -> Tensor:
-        """Return the tensor without its axes of length 1, as `np.squeeze` does."""
-        return implementations[np.squeeze](self, axis=axis)  # type: ignore[no-any-return]
-
-    def clip(self, min: Any = None, max: Any = None) -> Tensor:
-        """Return the tensor limited to [min, max]; the gradient passes at the bounds, as `np.clip` does."""
-        return implementations[np.clip](self, min, max)  # type: ignore[no-any-return]
-
-    def dot(self, other: Any) -> Tensor:
-        """Return NumPy's dot product, as `np.dot` does."""
-        return implementations[np.dot](self, other)  # type: ignore[no-any-return]
-
-    def ravel(self) -> Tensor:
-        """Return the tensor as one axis."""
-        return self.reshape(-1)
-
-    def reshape(self, *shape: Any) -> Tensor:
-        """Return the tensor with another shape, given as one tuple or as several numbers."""
-        target = shape[0] if len(shape) == 1 else shape
-        return implementations[np.reshape](self, target)  # type: ignore[no-any-return]
-
-    def transpose(self, *axes: Any) -> Tensor:
-        """Return the tensor with its axes in another order, reversed by default."""
-        order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else (axes or None)
-        return implementations[np.transpose](self, order)  # type: ignore[no-any-return]
-
-    def astype(self, dtype: Any) -> Tensor:
-        """Return the tensor in another dtype; the gradient is converted back."""
-        return implementations[Tensor.astype](self, dtype)  # type: ignore[no-any-return]
-
 
 def _restore(cls: type[Tensor], data: Array, requires_grad: bool, name: str | None, extra: dict[str, Any]) -> Tensor:
     tensor = cls.__new__(cls)
@@ -525,35 +392,8 @@ def _restore(cls: type[Tensor], data: Array, requires_grad: bool, name: str | No
     return tensor.requires_grad_() if requires_grad else tensor
 
 
-def _refuse(name: str) -> NoReturn:
-    raise NoRuleError(
-        f"np.{name} has no rule for tensors, so its gradient would be lost. Compose it from functions that have one, "
-        "declare a Primitive of your own for it, or call it on tensor.data where no gradient is wanted"
-    )
-
-
-def _name_of(function: Any, method: str = "__call__") -> str:
-    module = getattr(function, "__module__", "numpy").removeprefix("numpy").lstrip(".")
-    return f"{module}{'.' * bool(module)}{function.__name__}" + (f".{method}" if method != "__call__" else "")
-
-
-def _call(function: Callable[..., Any], numpy_function: Any, args: Any, kwargs: Any) -> Any:
-    try:
-        return function(*args, **kwargs)
-    except TypeError as error:
-        if (
-            "unexpected keyword argument" not in str(error)
-            or error.__traceback__ is None
-            or error.__traceback__.tb_next
-        ):
-            raise
-        keyword = str(error).rsplit(" ", 1)[-1].strip("'")
-        raise NoRuleError(
-            f"np.{_name_of(numpy_function)} with {keyword}= has no rule for tensors; leave it away"
-        ) from None
-
-
-def _cotangent_of(tensor: Tensor, cotangent: Any) -> Any:
+def cotangent_of(tensor: Tensor, cotangent: Any) -> Any:
+    """Return the cotangent to start a sweep with, checked; 1 where none is given for a single element."""
     if cotangent is None:
         if tensor.size != 1:
             raise CotangentError(
@@ -568,46 +408,3 @@ def _cotangent_of(tensor: Tensor, cotangent: Any) -> Any:
             f"a cotangent of shape {cotangent.shape} for a tensor of shape {tensor.shape}; give {tensor.shape}"
         )
     return cotangent
-
-
-def gradients(
-    y: Tensor, xs: Any, cotangent: Any = None, record: bool = False, retain_graph: bool | None = None
-) -> list[Any]:
-    """Return the gradients of `y` with respect to several tensors, leaving every `.grad` as it is.
-
-    Args:
-        y: the result, of one element unless a cotangent is given.
-        xs: tensors that require grad, leaves or intermediate results.
-        cotangent: the gradient of the final result with respect to `y`.
-        record: return tensors that can be differentiated again.
-        retain_graph: keep what the graph saved; by default that is kept when `record` is.
-
-    Returns:
-        For each of `xs` an array of its shape (a tensor with `record=True`), zeros where `y` does not depend on it.
-
-    Raises:
-        CotangentError, FreedGraphError: as `Tensor.backward`.
-        GraphError: if `y` or one of `xs` does not require grad.
-
-    Example:
-        >>> import tinygrad_rnn as tg
-        >>> x = tg.Tensor(3.0, requires_grad=True)
-        >>> (slope,) = tg.gradients(x**3, [x], record=True)
-        >>> tg.gradients(slope, [x])
-        [array(18.)]
-    """
-    targets = [(x._recorded("gradients() with respect to"), x._index) for x in xs]
-    node = y._recorded("gradients()")
-    seed = _cotangent_of(y, cotangent)
-    keep = record if retain_graph is None else retain_graph
-    if record:
-        with enable_grad():
-            found = sweep(
-                [(node, y._index, seed if isinstance(seed, Tensor) else Tensor._wrap(seed))],
-                targets,
-                Tensor._wrap,
-                keep,
-            )
-        return [Tensor._wrap(np.zeros(x.shape, x.dtype)) if g is None else g for x, g in zip(xs, found, strict=True)]
-    found = sweep([(node, y._index, seed._data if isinstance(seed, Tensor) else seed)], targets, None, keep)
-    return [np.zeros(x.shape, x.dtype) if g is None else np.array(g) for x, g in zip(xs, found, strict=True)]

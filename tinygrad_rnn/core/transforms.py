@@ -7,11 +7,56 @@ from typing import Any
 
 import numpy as np
 
+from .backward import sweep
 from .errors import CotangentError
 from .modes import enable_grad
 from .node import Node, ancestors
 from .primitive import Primitive
-from .tensor import Tensor, gradients
+from .tensor import Tensor, cotangent_of
+
+
+def gradients(
+    y: Tensor, xs: Any, cotangent: Any = None, record: bool = False, retain_graph: bool | None = None
+) -> list[Any]:
+    """Return the gradients of `y` with respect to several tensors, leaving every `.grad` as it is.
+
+    Args:
+        y: the result, of one element unless a cotangent is given.
+        xs: tensors that require grad, leaves or intermediate results.
+        cotangent: the gradient of the final result with respect to `y`.
+        record: return tensors that can be differentiated again.
+        retain_graph: keep what the graph saved; by default that is kept when `record` is.
+
+    Returns:
+        For each of `xs` an array of its shape (a tensor with `record=True`), zeros where `y` does not depend on it.
+
+    Raises:
+        CotangentError, FreedGraphError: as `Tensor.backward`.
+        GraphError: if `y` or one of `xs` does not require grad.
+
+    Example:
+        >>> import tinygrad_rnn as tg
+        >>> x = tg.Tensor(3.0, requires_grad=True)
+        >>> (slope,) = tg.gradients(x**3, [x], record=True)
+        >>> tg.gradients(slope, [x])
+        [array(18.)]
+    """
+    targets = [(x._recorded("gradients() with respect to"), x._index) for x in xs]
+    node = y._recorded("gradients()")
+    seed = cotangent_of(y, cotangent)
+    keep = record if retain_graph is None else retain_graph
+    if record:
+        with enable_grad():
+            found = sweep(
+                [(node, y._index, seed if isinstance(seed, Tensor) else Tensor._wrap(seed))],
+                targets,
+                Tensor._wrap,
+                keep,
+            )
+        return [Tensor._wrap(np.zeros(x.shape, x.dtype)) if g is None else g for x, g in zip(xs, found, strict=True)]
+    found = sweep([(node, y._index, seed._data if isinstance(seed, Tensor) else seed)], targets, None, keep)
+    return [np.zeros(x.shape, x.dtype) if g is None else np.array(g) for x, g in zip(xs, found, strict=True)]
+
 
 # A fresh node in front of every input tells the inputs of nested transforms apart.
 _identity = Primitive("identity", lambda a: a, saves=())

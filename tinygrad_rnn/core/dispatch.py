@@ -1,0 +1,181 @@
+"""How NumPy's functions, operators and methods reach what `ops` does with tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+from .errors import ImmutableError, NoRuleError
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
+# From a NumPy function to the function that does the same on tensors; `ops` fills it. Indexing, iteration and `astype`,
+# which are methods only, stand for themselves.
+implementations: dict[Any, Callable[..., Any]] = {}
+
+
+def _operator(function: Any) -> tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]:
+    """Return an operator and its reflection, which do what `implementations` says of a NumPy function."""
+
+    def operate(self: Any, other: Any) -> Any:
+        return implementations[function](self, other)
+
+    def reflected(self: Any, other: Any) -> Any:
+        return implementations[function](other, self)
+
+    return operate, reflected
+
+
+class NumpyMethods:
+    """The methods, operators and protocols of NumPy; each looks up `implementations`, so this file knows no rule."""
+
+    __slots__ = ()
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        function = implementations.get(ufunc if method == "__call__" else (ufunc, method))
+        if function is not None and not kwargs:
+            return function(*inputs)
+        name = _name_of(ufunc, method)
+        if any(out is not None for out in kwargs.pop("out", ())):
+            raise ImmutableError(
+                f"np.{name} with a tensor cannot write into an array: the result would lose its graph. "
+                "Write a = a + t instead of a += t, and leave out= away"
+            )
+        if function is None:
+            _refuse(name)
+        if method == "__call__" and kwargs:
+            raise NoRuleError(f"np.{name} with {next(iter(kwargs))}= has no rule for tensors; leave it away")
+        return _call(function, ufunc, inputs, kwargs)
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        function = implementations.get(func)
+        if function is None:
+            _refuse(_name_of(func))
+        return _call(function, func, args, kwargs)
+
+    def __getitem__(self, key: Any) -> Tensor:
+        return implementations[NumpyMethods.__getitem__](self, key)  # type: ignore[no-any-return]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if np.ndim(self) == 0:  # type: ignore[arg-type]
+            raise TypeError("iteration over a 0-d tensor; write tensor.item() for its number")
+        return iter(implementations[NumpyMethods.__iter__](self))
+
+    __add__, __radd__ = _operator(np.add)
+    __sub__, __rsub__ = _operator(np.subtract)
+    __mul__, __rmul__ = _operator(np.multiply)
+    __truediv__, __rtruediv__ = _operator(np.divide)
+    __floordiv__, __rfloordiv__ = _operator(np.floor_divide)
+    __mod__, __rmod__ = _operator(np.remainder)
+    __pow__, __rpow__ = _operator(np.power)
+    __matmul__, __rmatmul__ = _operator(np.matmul)
+    __lt__, __gt__ = _operator(np.less)
+    __le__, __ge__ = _operator(np.less_equal)
+    __eq__ = _operator(np.equal)[0]
+    __ne__ = _operator(np.not_equal)[0]
+
+    def __neg__(self) -> Tensor:
+        return implementations[np.negative](self)  # type: ignore[no-any-return]
+
+    def __abs__(self) -> Tensor:
+        return implementations[np.absolute](self)  # type: ignore[no-any-return]
+
+    def __pos__(self) -> Tensor:
+        return implementations[np.positive](self)  # type: ignore[no-any-return]
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Return the sum over `axis`, as `np.sum` does."""
+        return implementations[np.sum](self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Return the mean over `axis`, as `np.mean` does."""
+        return implementations[np.mean](self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Return the largest element along `axis`; ties share the gradient, as `np.max` does."""
+        return implementations[np.max](self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+
+    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Return the smallest element along `axis`; ties share the gradient, as `np.min` does."""
+        return implementations[np.min](self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+
+    def prod(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Return the product over `axis`, as `np.prod` does."""
+        return implementations[np.prod](self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+
+    def var(self, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Tensor:
+        """Return the variance over `axis`, as `np.var` does."""
+        return implementations[np.var](self, axis=axis, ddof=ddof, keepdims=keepdims)  # type: ignore[no-any-return]
+
+    def std(self, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Tensor:
+        """Return the standard deviation over `axis`, as `np.std` does."""
+        return implementations[np.std](self, axis=axis, ddof=ddof, keepdims=keepdims)  # type: ignore[no-any-return]
+
+    def cumsum(self, axis: Any = None) -> Tensor:
+        """Return the running sum along `axis`, as `np.cumsum` does."""
+        return implementations[np.cumsum](self, axis=axis)  # type: ignore[no-any-return]
+
+    def swapaxes(self, axis1: int, axis2: int) -> Tensor:
+        """Return the tensor with two axes exchanged, as `np.swapaxes` does."""
+        return implementations[np.swapaxes](self, axis1, axis2)  # type: ignore[no-any-return]
+
+    def squeeze(self, axis: Any = None) -> Tensor:
+        """Return the tensor without its axes of length 1, as `np.squeeze` does."""
+        return implementations[np.squeeze](self, axis=axis)  # type: ignore[no-any-return]
+
+    def clip(self, min: Any = None, max: Any = None) -> Tensor:
+        """Return the tensor limited to [min, max]; the gradient passes at the bounds, as `np.clip` does."""
+        return implementations[np.clip](self, min, max)  # type: ignore[no-any-return]
+
+    def dot(self, other: Any) -> Tensor:
+        """Return NumPy's dot product, as `np.dot` does."""
+        return implementations[np.dot](self, other)  # type: ignore[no-any-return]
+
+    def ravel(self) -> Tensor:
+        """Return the tensor as one axis."""
+        return self.reshape(-1)
+
+    def reshape(self, *shape: Any) -> Tensor:
+        """Return the tensor with another shape, given as one tuple or as several numbers."""
+        target = shape[0] if len(shape) == 1 else shape
+        return implementations[np.reshape](self, target)  # type: ignore[no-any-return]
+
+    def transpose(self, *axes: Any) -> Tensor:
+        """Return the tensor with its axes in another order, reversed by default."""
+        order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else (axes or None)
+        return implementations[np.transpose](self, order)  # type: ignore[no-any-return]
+
+    def astype(self, dtype: Any) -> Tensor:
+        """Return the tensor in another dtype; the gradient is converted back."""
+        return implementations[NumpyMethods.astype](self, dtype)  # type: ignore[no-any-return]
+
+
+def _refuse(name: str) -> NoReturn:
+    raise NoRuleError(
+        f"np.{name} has no rule for tensors, so its gradient would be lost. Compose it from functions that have one, "
+        "declare a Primitive of your own for it, or call it on tensor.data where no gradient is wanted"
+    )
+
+
+def _name_of(function: Any, method: str = "__call__") -> str:
+    module = getattr(function, "__module__", "numpy").removeprefix("numpy").lstrip(".")
+    return f"{module}{'.' * bool(module)}{function.__name__}" + (f".{method}" if method != "__call__" else "")
+
+
+def _call(function: Callable[..., Any], numpy_function: Any, args: Any, kwargs: Any) -> Any:
+    try:
+        return function(*args, **kwargs)
+    except TypeError as error:
+        if (
+            "unexpected keyword argument" not in str(error)
+            or error.__traceback__ is None
+            or error.__traceback__.tb_next
+        ):
+            raise
+        keyword = str(error).rsplit(" ", 1)[-1].strip("'")
+        raise NoRuleError(
+            f"np.{_name_of(numpy_function)} with {keyword}= has no rule for tensors; leave it away"
+        ) from None
