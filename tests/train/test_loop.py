@@ -107,6 +107,14 @@ def test_a_loss_that_is_no_number_is_an_error_and_leaves_the_weights():
         np.testing.assert_array_equal(value, before[name])
 
 
+def test_a_validation_loss_that_is_no_number_is_an_error():
+    network = model()
+    training = trainer(network, callbacks=[train.Evaluate(Streams(IDS, 1, 20), times=5)])
+    training.callbacks.insert(0, At(1, lambda: network.head.bias.assign(np.full(5, np.nan))))
+    with pytest.raises(NonFiniteError, match="step 1: the validation loss is nan"):
+        training.fit()
+
+
 def test_the_schedule_takes_one_step_per_window():
     network = model()
     streams = Streams(IDS, 2, 10)

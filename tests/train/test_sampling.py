@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import data, nn, train
-from tinygrad_rnn.core.errors import ConfigError, DataError
+from tinygrad_rnn.core.errors import ConfigError, DataError, NonFiniteError
 from tinygrad_rnn.train.sampling import draw, stream
 
 VOCABULARY = data.CharVocabulary("\n abc")
@@ -66,6 +66,12 @@ def test_extreme_scores_and_temperatures_draw_a_class_without_a_warning(logits, 
     assert 0 <= chosen < len(logits)
     if 0 < temperature < 1e-3:
         assert logits[chosen] >= max(logits) - 50
+
+
+@pytest.mark.parametrize("score", [np.nan, np.inf, -np.inf])
+def test_scores_that_are_no_numbers_are_a_named_error(score):
+    with pytest.raises(NonFiniteError, match="smaller learning rate"):
+        draw(np.array([0.0, score]), 1.0, np.random.default_rng(0))
 
 
 def test_the_greatest_random_number_draws_a_class_that_is_possible():

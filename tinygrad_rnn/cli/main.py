@@ -87,7 +87,8 @@ def _train(options: argparse.Namespace, program: str) -> None:
         run, trainer = train.begin(options.out or _next_folder(), train.Config(**settings), **usual)
         if run.config.batch < train.Config(**settings).batch:
             _say(
-                f"The text is short: batch is {run.config.batch}, the streams that --seq {run.config.seq} leaves room for."
+                f"The text is short: batch is {run.config.batch}, "
+                f"as many streams as there is room for with --seq {run.config.seq}."
             )
     trainer.callbacks.append(train.Picture(lambda: _draw(run)))
     config, source = run.config, run.source

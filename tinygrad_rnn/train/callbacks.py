@@ -10,6 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from ..core.errors import NonFiniteError
 from .curve import draw_curve
 from .files import replace
 from .loop import Batches, Callback, Trainer, evaluate
@@ -82,7 +83,7 @@ class Evaluate(Callback):
             "chars": trainer.step * trainer.characters_per_step,
             "seconds": round(trainer.seconds, 3),
             "train_loss": self._sum / self._count,
-            "val_loss": evaluate(trainer.model, self._batches),
+            "val_loss": self._validate(trainer),
             "lr": trainer.optimizer.lr,
         }
         trainer.history.append(row)
@@ -93,6 +94,15 @@ class Evaluate(Callback):
                 f"validation {row['val_loss']:.3f} nats/char ({row['val_loss'] / math.log(2):.3f} bits), "
                 f"{row['seconds']:.0f} s"
             )
+
+    def _validate(self, trainer: Trainer) -> float:
+        loss = evaluate(trainer.model, self._batches)
+        if not math.isfinite(loss):
+            raise NonFiniteError(
+                f"step {trainer.step}: the validation loss is {loss}; the learning rate is {trainer.optimizer.lr}: "
+                "take a smaller one, or clip the gradient"
+            )
+        return loss
 
     def state_dict(self) -> dict[str, Any]:
         """Return the training loss gathered since the last row."""

@@ -38,7 +38,7 @@ class CharModel(nn.Module):
         self.embedding = nn.Embedding(symbols, config.embedding)
         cells, size = [], config.embedding
         for _ in range(config.layers):
-            cells.append(cell(size, config.hidden))
+            cells.append(_make(cell, size, config.hidden))
             size = _output_size(cells[-1], size)
         self.layer = nn.Recurrent(cells, dropout=config.dropout if config.layers > 1 else 0.0)
         self.dropout = nn.Dropout(config.dropout)
@@ -77,6 +77,18 @@ class CharModel(nn.Module):
         finally:
             if training:
                 self.train()
+
+
+def _make(cell: CellClass, input_size: int, hidden_size: int) -> nn.Cell:
+    """Make a cell; a class that does not take the two sizes is told what to take."""
+    try:
+        return cell(input_size, hidden_size)
+    except TypeError as error:
+        if error.__traceback__ is not None and error.__traceback__.tb_next is not None:
+            raise  # It arose inside.
+        raise CellError(
+            f"{error}; write def __init__(self, input_size, hidden_size) in the class of the cell"
+        ) from None
 
 
 def _output_size(cell: nn.Cell, input_size: int) -> int:

@@ -8,7 +8,7 @@ from itertools import count
 
 import numpy as np
 
-from ..core.errors import ConfigError
+from ..core.errors import ConfigError, NonFiniteError
 from ..data import CharVocabulary
 from .model import CharModel
 
@@ -70,12 +70,25 @@ def _stream(
 def draw(logits: np.ndarray, temperature: float, rng: np.random.Generator) -> int:
     """Return a class drawn with probabilities softmax(logits / temperature); the greatest one at temperature 0.
 
+    Args:
+        logits: (classes,).
+        temperature: 0 or more.
+        rng: gives one number.
+
+    Raises:
+        NonFiniteError: if a score is NaN or infinite.
+
     Example:
         >>> import numpy as np
         >>> from tinygrad_rnn.train.sampling import draw
         >>> draw(np.array([0.0, 5.0, 1.0]), 0.0, np.random.default_rng(0))
         1
     """
+    if not np.isfinite(logits).all():
+        raise NonFiniteError(
+            "the model's scores are not all numbers, its weights have grown too large: train it with a smaller "
+            "learning rate, or clip the gradient"
+        )
     if temperature == 0:
         return int(np.argmax(logits))
     exact = logits.astype(np.float64)
