@@ -476,6 +476,26 @@ def test_dtypes_follow_numpys_promotion(kind, dtype, x_dtype):
     assert all(parameter.grad.dtype == dtype for parameter in layer.parameters())
 
 
+@pytest.mark.parametrize("kind", CELLS)
+def test_a_state_of_a_narrower_dtype_is_promoted_to_that_of_the_weights(kind):
+    layer, x = nn.Recurrent(CELLS[kind](3, 2)), np.ones((3, 2, 3), dtype=np.float32)
+    _, state = layer(x)
+    y, _ = layer.astype(np.float64)(x, state)
+    assert y.dtype == np.float64
+
+
+def test_integer_features_are_numbers_to_a_cell_of_features_and_integer_tokens_are_refused():
+    layer, x = nn.LSTM(3, 2), np.arange(18).reshape(3, 2, 3) % 2
+    y, _ = layer(x)
+    assert y.dtype == np.float64
+    np.testing.assert_array_equal(y.data, layer(x.astype(np.float64))[0].data)
+    assert layer(x > 0)[0].dtype == np.float32
+    assert layer.step(x[0])[0].dtype == np.float64
+    for tokens in np.zeros((4, 3), dtype=int), np.zeros((3, 3), dtype=int):
+        with pytest.raises(errors.ShapeError, match=r"int64 and shape .*; give \(time, batch, 3\)"):
+            layer(tokens)
+
+
 def test_the_scope_of_a_node_names_layer_step_and_cell():
     layer = nn.GRU(2, 3, bidirectional=True)
     y, _ = layer(np.ones((3, 1, 2)))
@@ -594,6 +614,13 @@ def test_an_initial_state_without_the_batch_is_named():
     made = type("Made", (Pass,), {"initial_state": lambda self, batch_size: np.zeros(self.hidden_size)})
     with pytest.raises(errors.CellError, match=r"Made.initial_state\(2\) is float64\[3\]"):
         nn.Recurrent(made(3))(np.ones((4, 2, 3)))
+
+
+def test_a_gru_of_the_papers_form_is_made_of_cells_of_that_form():
+    layer = nn.GRU(3, 2, num_layers=2, bidirectional=True, reset_after=False, bias=False)
+    assert len(layer.cells) == 4
+    assert not any(cell.reset_after for cell in layer.cells)
+    assert not [name for name, _ in layer.named_parameters() if "bias" in name]
 
 
 def test_the_repr_shows_layers_directions_and_cells():

@@ -175,31 +175,40 @@ class Recurrent(Module):
             return x, stacked(state)
 
     def _checked(self, x: Any, lead: int, words: str) -> Any:
-        """Return the input as a tensor with `lead` axes in front of its features."""
+        """Return the input as a tensor: `lead` axes, then features unless it holds tokens for cells that take them."""
         x = x if isinstance(x, Tensor) else Tensor(x)
-        size = getattr(self.cells[0], "input_size", None)
-        is_float = x.dtype.kind == "f"
-        if x.ndim < lead + is_float or (is_float and size is not None and x.shape[-1] != size):
+        first, is_float = self.cells[0], x.dtype.kind == "f"
+        size = getattr(first, "input_size", None)
+        # A row of integers times a weight would broadcast against the state without a word.
+        has_features = is_float or isinstance(first, (RNNCell, LSTMCell, GRUCell))
+        if x.ndim < lead + has_features or (has_features and size is not None and x.shape[-1] != size):
             features = "features" if size is None else size
             raise errors.ShapeError(
                 f"an input of {x.dtype} and shape {x.shape}; give {words}, {features}), or integer tokens {words}) to "
                 "cells that take them"
             )
-        return x
+        return x.astype(np.result_type(x.dtype, np.float16)) if has_features and not is_float else x
 
     def _initial(self, state: Any, batch: int, dtype: np.dtype[Any]) -> list[Any]:
-        """Return the state of each cell before the first step, in the dtype that NumPy gives to it and the input."""
-        own = [own_state(cell, batch) for cell in self.cells]
-        if state is not None:
-            own = unstacked(state, own)
-        elif self.learned is not None:
-            own = [learned(nest) for learned, nest in zip(self.learned, own, strict=True)]
+        """Return the state of each cell before the first step, in the dtype that its first step will give it.
 
-        def promoted(leaf: Tensor) -> Tensor:
-            wanted = np.result_type(leaf.dtype, dtype) if leaf.dtype.kind == dtype.kind == "f" else leaf.dtype
+        That is NumPy's promotion of its own dtype, the parameters' (which is that of the cell's own initial state) and
+        that of an input of features.
+        """
+        own = [own_state(cell, batch) for cell in self.cells]
+        nests = own
+        if state is not None:
+            nests = unstacked(state, own)
+        elif self.learned is not None:
+            nests = [learned(nest) for learned, nest in zip(self.learned, own, strict=True)]
+
+        def promoted(leaf: Tensor, like: Tensor) -> Tensor:
+            if leaf.dtype.kind != "f":
+                return leaf
+            wanted = np.result_type(leaf.dtype, like.dtype, *([dtype] if dtype.kind == "f" else []))
             return leaf if leaf.dtype == wanted else leaf.astype(wanted)
 
-        return [tree_map(promoted, nest) for nest in own]
+        return [tree_map(promoted, nest, like) for nest, like in zip(nests, own, strict=True)]
 
 
 class RNN(Recurrent):
