@@ -273,6 +273,19 @@ def test_a_batch_with_lengths_equals_its_sequences_one_by_one(kind, batch, layer
                 np.testing.assert_allclose(whole.data[:, :n, row], alone.data[:, :, 0], atol=1e-12)
 
 
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("requires_grad", [False, True])
+def test_debug_mode_finds_no_nan_in_the_padding(batch_first, requires_grad):
+    layer, x = nn.GRU(3, 2, 2, bidirectional=True, batch_first=batch_first), np.ones((4, 4, 3))
+    for row, n in enumerate([3, 0, 2, 1]):
+        x[(row, slice(n, None)) if batch_first else (slice(n, None), row)] = np.nan
+    with tg.debug():
+        y, _ = layer(tg.Tensor(x, requires_grad=requires_grad), lengths=[3, 0, 2, 1])
+        np.sum(y).backward()
+    with tg.debug(), pytest.raises(errors.NonFiniteError):
+        layer(x)
+
+
 def test_the_reverse_direction_starts_at_the_own_end_of_each_sequence():
     x = np.random.default_rng(0).normal(size=(5, 2, 3))
     layer = nn.GRU(3, 2, bidirectional=True)

@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..core import Tensor, errors, no_grad
 from ..core.tree import tree_map
 from ..scan import scan
-from ..scan.checks import describe, matcher, refuse_step
+from ..scan.checks import check_lengths, describe, matcher, refuse_step
 from .cells import Cell, GRUCell, LSTMCell, RNNCell
 from .layers import Dropout
 from .module import Module, ModuleList
@@ -107,11 +108,14 @@ class Recurrent(Module):
             ((7, 2, 8), (4, 2, 4), (4, 7, 2, 4))
         """
         x = self._checked(x, 2, "(batch, time" if self.batch_first else "(time, batch")
+        batch, time = x.shape[:2] if self.batch_first else x.shape[1::-1]
+        if lengths is not None:
+            lengths = check_lengths(lengths, time, batch)
+            x = self._without_padding(x, np.arange(time)[:, None] < lengths)
         if self.batch_first:
             x = np.swapaxes(x, 0, 1)
-        batch = x.shape[1]
         initial = self._initial(state, batch, x.dtype)
-        if len(x) == 0 and lengths is None:
+        if time == 0 and lengths is None:
             lengths = np.zeros(batch, dtype=int)
         results = []
         for layer in range(self.num_layers):
@@ -188,6 +192,13 @@ class Recurrent(Module):
                 "cells that take them"
             )
         return x.astype(np.result_type(x.dtype, np.float16)) if has_features and not is_float else x
+
+    def _without_padding(self, x: Any, valid: NDArray[np.bool_]) -> Any:
+        """Return the input with zeros behind the end of each row: debug mode is to find no NaN that does not count."""
+        if valid.all():
+            return x
+        mask = valid.T if self.batch_first else valid
+        return np.where(mask.reshape(mask.shape + (1,) * (x.ndim - 2)), x, 0)
 
     def _initial(self, state: Any, batch: int, dtype: np.dtype[Any]) -> list[Any]:
         """Return the state of each cell before the first step, in the dtype that its first step will give it.
