@@ -2,12 +2,13 @@
 
 from . import errors, random
 from .backward import Addend
+from .checkpoint import checkpoint
 from .graph import Graph
 from .modes import debug, enable_grad, no_grad, scope
 from .node import Array, Node, Spec
 from .primitive import Primitive, implements
 from .tensor import HookHandle, Tensor
-from .transforms import grad, gradients, jvp, value_and_grad, vjp
+from .transforms import grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 __all__ = [
     "Addend",
@@ -18,12 +19,16 @@ __all__ = [
     "Primitive",
     "Spec",
     "Tensor",
+    "checkpoint",
     "debug",
     "enable_grad",
     "errors",
     "grad",
     "gradients",
+    "hessian",
+    "hvp",
     "implements",
+    "jacobian",
     "jvp",
     "no_grad",
     "random",

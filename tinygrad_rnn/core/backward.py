@@ -36,7 +36,11 @@ class Addend:
 
 
 def sweep(
-    seeds: list[tuple[Node, int, Any]], targets: list[Edge] | None, wrap: Wrap | None, retain_graph: bool
+    seeds: list[tuple[Node, int, Any]],
+    targets: list[Edge] | None,
+    wrap: Wrap | None,
+    retain_graph: bool,
+    since: int = 0,
 ) -> list[Any]:
     """Push cotangents from outputs towards inputs.
 
@@ -46,6 +50,7 @@ def sweep(
         wrap: makes a tensor of (array, node, output): the rules then run on tensors and are recorded themselves.
             None runs them on bare arrays.
         retain_graph: keep the saved arrays for another sweep.
+        since: do not go through nodes with a lower sequence number, though they may be targets.
 
     Returns:
         The cotangent of each target; None where none of the outputs depends on it.
@@ -54,16 +59,16 @@ def sweep(
         FreedGraphError: before anything is changed, if an earlier sweep has freed a node on the way.
         NonFiniteError: in debug mode, if a rule gives a NaN or an infinity.
     """
-    order = ancestors(node for node, _, _ in seeds)
+    order = ancestors((node for node, _, _ in seeds), since)
     needed: set[Node] | None = None
     if targets is not None:
         needed = {node for node, _ in targets}
         for node in order:
-            if not needed.isdisjoint(node.parents):
+            if node.sequence >= since and not needed.isdisjoint(node.parents):
                 needed.add(node)
         order = [node for node in order if node in needed]
     for node in order:
-        if node.args is None:
+        if node.args is None and node.sequence >= since:
             raise FreedGraphError(
                 f"{node!r}: an earlier backward pass freed what it saved; write backward(retain_graph=True) in the "
                 "earlier pass, or run the forward pass again"
@@ -94,7 +99,7 @@ def sweep(
         if node in wanted:
             found.update({(node, slot): cotangent for slot, cotangent in enumerate(gs) if cotangent is not None})
         primitive, parents = node.primitive, node.parents
-        if primitive is None or (needed is not None and needed.isdisjoint(parents)):
+        if primitive is None or node.sequence < since or (needed is not None and needed.isdisjoint(parents)):
             continue
         args: Any = node.args
         outs: Any = node.outs
@@ -104,11 +109,7 @@ def sweep(
         if g is None and all(cotangent is None for cotangent in gs):
             continue
         if wrap is not None:
-            args = [
-                wrap(arg, parent, slot) if isinstance(arg, np.ndarray) else arg
-                for arg, parent, slot in zip(args, parents, node.slots, strict=True)
-            ]
-            outs = [wrap(out, node, slot) if isinstance(out, np.ndarray) else out for slot, out in enumerate(outs)]
+            args, outs = saved_as_tensors(node, args, outs, wrap)
         rules = primitive.vjp_rules
         if rules is not None:
             out = outs[0]
@@ -144,6 +145,16 @@ def sweep(
         else:
             watch.grad = cotangent if is_owned else np.array(cotangent)
     return [found.get(target) for target in targets or ()]
+
+
+def saved_as_tensors(node: Node, args: Any, outs: Any, wrap: Wrap) -> tuple[list[Any], list[Any]]:
+    """Return what a node saved, arguments and results, as tensors that hang on the graph where they came from it."""
+    tensors = [
+        wrap(arg, parent, slot) if isinstance(arg, np.ndarray) else arg
+        for arg, parent, slot in zip(args, node.parents, node.slots, strict=True)
+    ]
+    results = [wrap(out, node, slot) if isinstance(out, np.ndarray) else out for slot, out in enumerate(outs)]
+    return tensors, results
 
 
 class Totals:

@@ -152,12 +152,18 @@ def leaf(spec: Spec, name: str | None = None) -> Node:
     return node
 
 
-def ancestors(roots: Iterable[Node]) -> list[Node]:
-    """Return the nodes that `roots` came from, themselves included, parents before children."""
+def ancestors(roots: Iterable[Node], since: int = 0) -> list[Node]:
+    """Return the nodes that `roots` came from, themselves included, parents before children.
+
+    What nodes with a sequence number below `since` came from is left out.
+    """
     seen = set(roots)
     stack = list(seen)
     while stack:
-        for parent in stack.pop().parents:
+        node = stack.pop()
+        if node.sequence < since:
+            continue
+        for parent in node.parents:
             if parent is not None and parent not in seen:
                 seen.add(parent)
                 stack.append(parent)

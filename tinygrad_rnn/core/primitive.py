@@ -219,6 +219,12 @@ class Primitive:
         return f"<primitive {self.name}>"
 
 
+# A fresh node in front of every input tells the inputs of nested transforms apart.
+identity = Primitive("identity", lambda a: a, saves=())
+identity.defvjp(lambda g, out, a: g)
+identity.defjvp(lambda da, out, a: da)
+
+
 def implements(*functions: Any) -> Callable[[Rule], Rule]:
     """Make a function the implementation of NumPy functions (or methods of ufuncs) on tensors.
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import numpy as np
 
-from .backward import sweep
-from .errors import CotangentError
-from .modes import enable_grad
-from .node import Node, ancestors
-from .primitive import Primitive
+from .backward import Edge, sweep
+from .errors import ConfigError, CotangentError, DtypeError
+from .forward import push
+from .modes import current, enable_grad
+from .node import Spec, ancestors, leaf
+from .primitive import identity
 from .tensor import Tensor, cotangent_of
+from .tree import tree_flatten, tree_map, tree_unflatten
 
 
 def gradients(
@@ -58,53 +61,131 @@ def gradients(
     return [np.zeros(x.shape, x.dtype) if g is None else np.array(g) for x, g in zip(xs, found, strict=True)]
 
 
-# A fresh node in front of every input tells the inputs of nested transforms apart.
-_identity = Primitive("identity", lambda a: a, saves=())
-_identity.defvjp(lambda g, out, a: g)
-_identity.defjvp(lambda da, out, a: da)
+def _fresh(value: Any) -> Any:
+    """Return a tensor of the same value with a node of its own; integers and bools are constants."""
+    if isinstance(value, Tensor):
+        if value.requires_grad:
+            return identity(value)
+        data = value._data
+    else:
+        data = np.array(value)
+    if data.dtype.kind in "iu" and not isinstance(value, (Tensor, np.ndarray)):
+        data = data.astype(np.float64)  # the number 2 means 2.0 here
+    if data.dtype.kind != "f":
+        return Tensor(data)
+    return Tensor._wrap(data, leaf(Spec(data.shape, data.dtype)))
 
 
-def _fresh(value: Any) -> Tensor:
-    if isinstance(value, Tensor) and value.requires_grad:
-        return _identity(value)  # type: ignore[no-any-return]
-    return Tensor(value.data if isinstance(value, Tensor) else value, requires_grad=True)
+class _Call:
+    """A function run on fresh inputs: what is needed to take derivatives of its results."""
+
+    def __init__(self, function: Callable[..., Any], args: tuple[Any, ...], moving: tuple[int, ...]) -> None:
+        recording = current().recording
+        self.inputs, self.structure = tree_flatten([args[i] for i in moving])
+        with enable_grad():
+            self.inputs = [_fresh(value) for value in self.inputs]
+            replaced = list(args)
+            for i, nest in zip(moving, tree_unflatten(self.structure, self.inputs), strict=True):
+                replaced[i] = nest
+            self.value = function(*replaced)
+        self.outputs, self.out_structure = tree_flatten(self.value)
+        own = {tensor.node for tensor in self.inputs}
+        nodes = ancestors([out.node for out in self.outputs if isinstance(out, Tensor) and out.node is not None])
+        # What depends on tensors from outside is recorded, for an outer transform or backward(); the rest is not.
+        outside = recording and any(node.primitive is None and node not in own for node in nodes)
+        self.wrap = Tensor._wrap if outside else None
+
+    def result(self, nest: Any) -> Any:
+        """Return a nest of results as the caller sees it: without the graph, unless that leads outside."""
+        return tree_map(self._shown, nest)
+
+    def _shown(self, found: Any) -> Any:
+        if isinstance(found, Tensor):
+            return found if self.wrap is not None else found.detach()
+        return Tensor._wrap(np.asarray(found))
+
+    def pull(self, cotangents: list[Any]) -> list[Any]:
+        """Return the cotangents of the inputs, zeros where the results do not depend on them."""
+        seeds: list[tuple[Any, int, Any]] = []
+        for out, cotangent in zip(self.outputs, cotangents, strict=True):
+            if isinstance(out, Tensor) and out.node is not None:
+                given = cotangent_of(out, cotangent)
+                if self.wrap is not None:
+                    given = given if isinstance(given, Tensor) else Tensor._wrap(given)
+                elif isinstance(given, Tensor):
+                    given = given._data
+                seeds.append((out.node, out._index, given))
+        targets: list[Edge] = [(x.node, x._index) for x in self.inputs if x.node is not None]
+        with enable_grad():
+            found = iter(sweep(seeds, targets, self.wrap, retain_graph=True) if seeds else [None] * len(targets))
+        slopes: list[Any] = []
+        for x in self.inputs:
+            slope = next(found) if x.node is not None else None
+            slopes.append(np.zeros(x.shape, x.dtype if x.dtype.kind == "f" else float) if slope is None else slope)
+        return slopes
+
+    def push(self, tangents: list[Any]) -> list[Any]:
+        """Return the tangents of the outputs, zeros where they do not move."""
+        edges: dict[Edge, Any] = {}
+        for x, tangent in zip(self.inputs, tangents, strict=True):
+            if x.node is not None and tangent is not None:
+                edges[x.node, x._index] = tangent if self.wrap is not None else tangent._data
+        outputs = [(out.node, out._index) for out in self.outputs if isinstance(out, Tensor) and out.node is not None]
+        with enable_grad():
+            found = iter(push(edges, outputs, self.wrap))
+        answer: list[Any] = []
+        for out in self.outputs:
+            tangent = next(found) if isinstance(out, Tensor) and out.node is not None else None
+            answer.append(np.zeros(np.shape(out), getattr(out, "dtype", float)) if tangent is None else tangent)
+        return answer
 
 
-def value_and_grad(function: Callable[..., Any]) -> Callable[..., tuple[Tensor, Tensor]]:
-    """Return a function that gives the value of `function` and its gradient with respect to the first argument.
+def _numbers(argnums: int | tuple[int, ...], args: tuple[Any, ...]) -> tuple[int, ...]:
+    numbers = argnums if isinstance(argnums, tuple) else (argnums,)
+    if not all(-len(args) <= i < len(args) for i in numbers):
+        raise ConfigError(f"argnums {argnums!r} of a call with {len(args)} arguments; give positions that are there")
+    return tuple([i % len(args) for i in numbers])
+
+
+def value_and_grad(function: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., tuple[Any, Any]]:
+    """Return a function that gives the value of `function` and its gradient.
 
     Args:
-        function: takes arrays or tensors, returns a tensor of one element.
+        function: takes nests of arrays or tensors, returns a tensor of one element.
+        argnums: the argument to differentiate by, or several in a tuple.
+
+    Returns:
+        A function of the same arguments. The gradient is a nest like the argument, or a tuple of them. Value and
+        gradient can be differentiated again where an argument, or a tensor that `function` closes over, requires grad.
 
     Raises:
         CotangentError: when called, if the value has several elements.
+        DtypeError: when called, if an argument to differentiate by holds integers.
 
     Example:
         >>> import tinygrad_rnn as tg
-        >>> tg.value_and_grad(lambda x: x**3)(2.0)
-        (Tensor(8.), Tensor(12.))
+        >>> tg.value_and_grad(lambda p: p["w"] ** 3)({"w": 2.0})
+        (Tensor(8.), {'w': Tensor(12.)})
     """
 
-    def call(x: Any, *args: Any) -> tuple[Tensor, Tensor]:
-        with enable_grad():
-            fresh = _fresh(x)
-            value = function(fresh, *args)
-            if not isinstance(value, Tensor) or not value.requires_grad:
-                return value, Tensor(np.zeros(fresh.shape, fresh.dtype))
-            (slope,) = gradients(value, [fresh], record=True)
-        return _settle(value, [fresh], value), _settle(slope, [fresh], value)
+    @wraps(function)
+    def call(*args: Any) -> tuple[Any, Any]:
+        run = _Call(function, args, _numbers(argnums, args))
+        for x in run.inputs:
+            if x.node is None:
+                raise DtypeError(f"an argument of dtype {x.dtype} to differentiate by; give floats, or leave it out")
+        if not isinstance(run.value, Tensor):
+            raise CotangentError(
+                f"the function returned {type(run.value).__name__}; return a tensor of one element, as np.sum does"
+            )
+        slopes = tree_unflatten(run.structure, run.pull([None]))
+        return run.result(run.value), run.result(tuple(slopes) if isinstance(argnums, tuple) else slopes[0])
 
     return call
 
 
-def grad(function: Callable[..., Any]) -> Callable[..., Tensor]:
-    """Return the gradient of a function of one element with respect to its first argument.
-
-    Args:
-        function: takes arrays or tensors, returns a tensor of one element.
-
-    Raises:
-        CotangentError: when called, if the value has several elements.
+def grad(function: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
+    """Return the gradient of a function whose value has one element; see `value_and_grad`.
 
     Example:
         >>> import tinygrad_rnn as tg
@@ -112,90 +193,197 @@ def grad(function: Callable[..., Any]) -> Callable[..., Tensor]:
         Tensor(12.)
     """
 
-    def call(x: Any, *args: Any) -> Tensor:
-        return value_and_grad(function)(x, *args)[1]
+    @wraps(function)
+    def call(*args: Any) -> Any:
+        return value_and_grad(function, argnums)(*args)[1]
 
     return call
 
 
-def vjp(function: Callable[..., Tensor], *primals: Any) -> tuple[Tensor, Callable[[Any], list[Tensor]]]:
-    """Return the value of a function and the map from a cotangent of it to cotangents of its arguments.
+def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+    """Return the value of a function, and the map from its cotangent to the cotangents of the arguments.
+
+    Args:
+        function: takes nests of arrays or tensors, returns a nest of tensors.
+        primals: the arguments.
+
+    Returns:
+        The value, and a function that takes a cotangent (a nest like the value) and returns a tuple with a nest for
+        each argument.
 
     Example:
         >>> import tinygrad_rnn as tg
         >>> y, pull = tg.vjp(lambda a, b: a * b, 2.0, 5.0)
         >>> pull(1.0)
-        [Tensor(5.), Tensor(2.)]
+        (Tensor(5.), Tensor(2.))
     """
-    with enable_grad():
-        fresh = [_fresh(primal) for primal in primals]
-        value = function(*fresh)
+    run = _Call(function, primals, tuple(range(len(primals))))
 
-    def pull(cotangent: Any) -> list[Tensor]:
-        return [_settle(slope, fresh, value) for slope in gradients(value, fresh, cotangent, record=True)]
+    def pull(cotangent: Any) -> tuple[Any, ...]:
+        leaves, structure = tree_flatten(cotangent)
+        if structure != run.out_structure:
+            raise CotangentError(f"a cotangent of structure {structure} for a value of structure {run.out_structure}")
+        if run.wrap is None and any(isinstance(leaf, Tensor) and leaf.requires_grad for leaf in leaves):
+            run.wrap = Tensor._wrap  # the map itself is being differentiated
+        return tuple(run.result(tree_unflatten(run.structure, run.pull(leaves))))
 
-    return _settle(value, fresh, value), pull
+    return run.result(run.value), pull
 
 
-def jvp(function: Callable[..., Tensor], primals: Any, tangents: Any) -> tuple[Tensor, Tensor]:
+def jvp(function: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any, Any]:
     """Return the value of a function and its derivative along a direction.
 
     Args:
-        function: takes as many tensors as there are primals and returns one.
-        primals: the point.
-        tangents: the direction, one for each primal and of its shape.
+        function: takes nests of arrays or tensors, returns a nest of tensors.
+        primals: the arguments, in a tuple.
+        tangents: the direction: for each argument a nest of its structure and shapes; None for one that does not move.
+
+    Returns:
+        The value, and the derivative, a nest like the value.
 
     Raises:
-        CotangentError: if a tangent has another shape than its primal.
+        CotangentError: if a tangent has another structure or shape than its primal.
 
     Example:
         >>> import tinygrad_rnn as tg
         >>> tg.jvp(lambda a, b: a * b, (2.0, 5.0), (1.0, 0.0))
         (Tensor(10.), Tensor(5.))
     """
-    with enable_grad():
-        fresh = [_fresh(primal) for primal in primals]
-        moving: dict[tuple[Node, int], Any] = {}
-        for primal, tangent in zip(fresh, tangents, strict=True):
-            direction = tangent if isinstance(tangent, Tensor) else Tensor(tangent, dtype=primal.dtype)
-            if direction.shape != primal.shape:
-                raise CotangentError(f"a tangent of shape {direction.shape} for a primal of shape {primal.shape}")
-            assert primal.node is not None
-            moving[primal.node, 0] = direction
-        value = function(*fresh)
-        if not isinstance(value, Tensor) or value.node is None:
-            return value, Tensor(np.zeros(np.shape(value)))
-        for node in ancestors([value.node]):
-            if node.primitive is None or (node, 0) in moving:
-                continue
-            along = [
-                moving.get((parent, slot)) if parent else None
-                for parent, slot in zip(node.parents, node.slots, strict=True)
-            ]
-            if all(tangent is None for tangent in along):
-                continue
-            assert node.args is not None and node.outs is not None
-            args = [
-                Tensor._wrap(arg, parent, slot) if isinstance(arg, np.ndarray) else arg
-                for arg, parent, slot in zip(node.args, node.parents, node.slots, strict=True)
-            ]
-            outs = [
-                Tensor._wrap(out, node, i) if isinstance(out, np.ndarray) else out for i, out in enumerate(node.outs)
-            ]
-            for i, tangent in enumerate(node.primitive.push(along, outs, args, node.params)):
-                if tangent is not None:
-                    spec = node.specs[i]
-                    if tangent.shape != spec.shape:
-                        tangent = np.broadcast_to(tangent, spec.shape)
-                    moving[node, i] = tangent if tangent.dtype == spec.dtype else tangent.astype(spec.dtype)
-        found = moving.get((value.node, value._index))
-    slope = Tensor(np.zeros(value.shape, value.dtype)) if found is None else found
-    return _settle(value, fresh, value, slope), _settle(slope, fresh, value, slope)
+    primals = tuple(primals)
+    run = _Call(function, primals, tuple(range(len(primals))))
+    directions = _directions(run, primals, tangents)
+    if any(d is not None and d.requires_grad for d in directions):
+        run.wrap = Tensor._wrap
+    return run.result(run.value), run.result(tree_unflatten(run.out_structure, run.push(directions)))
 
 
-def _settle(result: Tensor, fresh: list[Tensor], *behind: Tensor) -> Tensor:
-    """Detach a result of a transform unless it depends on tensors from outside, which require grad there."""
-    own = {tensor.node for tensor in fresh}
-    nodes = ancestors([tensor.node for tensor in behind if tensor.node is not None])
-    outside = any(node.primitive is None and node not in own for node in nodes)
-    return result if outside else result.detach()
+def _directions(run: _Call, primals: tuple[Any, ...], tangents: Any) -> list[Any]:
+    tangents = list(tangents)
+    if len(tangents) != len(primals):
+        raise CotangentError(f"{len(tangents)} tangents for {len(primals)} primals; give one for each, or None")
+    filled: list[Any] = []
+    for primal, tangent in zip(primals, tangents, strict=True):
+        places, structure = tree_flatten(primal)
+        if tangent is None:
+            filled += [None] * len(places)
+            continue
+        leaves, given = tree_flatten(tangent)
+        if given != structure:
+            raise CotangentError(f"a tangent of structure {given} for a primal of structure {structure}")
+        filled += leaves
+    directions: list[Any] = []
+    for x, tangent in zip(run.inputs, filled, strict=True):
+        if tangent is not None:
+            tangent = tangent if isinstance(tangent, Tensor) else Tensor(tangent, dtype=x.dtype)
+            if tangent.shape != x.shape:
+                raise CotangentError(f"a tangent of shape {tangent.shape} for a primal of shape {x.shape}")
+        directions.append(tangent)
+    return directions
+
+
+def hvp(function: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any, ...]:
+    """Return the product of a function's Hessian with a direction, forward over reverse.
+
+    Args:
+        function: takes nests of arrays or tensors, returns a tensor of one element.
+        primals: the arguments, in a tuple.
+        tangents: the direction, as for `jvp`.
+
+    Returns:
+        A nest for each argument.
+
+    Example:
+        >>> import tinygrad_rnn as tg
+        >>> tg.hvp(lambda a, b: a * a * b, (2.0, 5.0), (1.0, 0.0))
+        (Tensor(10.), Tensor(4.))
+    """
+    primals = tuple(primals)
+    return jvp(grad(function, tuple(range(len(primals)))), primals, tangents)[1]  # type: ignore[no-any-return]
+
+
+def jacobian(function: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
+    """Return the Jacobian of a function: forward where it has fewer inputs than outputs, else in reverse.
+
+    Args:
+        function: takes nests of arrays or tensors, returns a nest of tensors.
+        argnums: the argument to differentiate by, or several in a tuple.
+
+    Returns:
+        A function of the same arguments. In place of each tensor of the value stands a nest like the argument (or a
+        tuple of them), with tensors of the shape of the value's followed by that of the argument's.
+
+    Example:
+        >>> import numpy as np
+        >>> import tinygrad_rnn as tg
+        >>> tg.jacobian(lambda x: x * x)(np.array([1.0, 2.0]))
+        Tensor([[2., 0.],
+                [0., 4.]])
+    """
+
+    @wraps(function)
+    def call(*args: Any) -> Any:
+        run = _Call(function, args, _numbers(argnums, args))
+        sizes = [x.size for x in run.inputs], [np.size(out) for out in run.outputs]
+        blocks = _columns(run) if sum(sizes[0]) < sum(sizes[1]) else _rows(run)
+        nests = []
+        for row in blocks:
+            slopes = tree_unflatten(run.structure, row)
+            nests.append(tuple(slopes) if isinstance(argnums, tuple) else slopes[0])
+        return run.result(tree_unflatten(run.out_structure, nests))
+
+    return call
+
+
+def _unit(shape: tuple[int, ...], place: int, dtype: Any) -> Any:
+    basis = np.zeros(shape, dtype)
+    basis.reshape(-1)[place] = 1
+    return basis
+
+
+def _rows(run: _Call) -> list[list[Any]]:
+    """Return the Jacobian's blocks, a list of inputs for each output, by a pull for each output element."""
+    blocks = []
+    for number, out in enumerate(run.outputs):
+        pulled = []
+        for place in range(np.size(out)):
+            cotangents = [np.zeros(np.shape(other), other.dtype) for other in run.outputs]
+            cotangents[number] = _unit(out.shape, place, out.dtype)
+            pulled.append(run.pull(cotangents))
+        blocks.append(
+            [
+                np.stack([row[i] for row in pulled]).reshape((*out.shape, *x.shape))
+                if pulled
+                else np.zeros((*out.shape, *x.shape), x.dtype)
+                for i, x in enumerate(run.inputs)
+            ]
+        )
+    return blocks
+
+
+def _columns(run: _Call) -> list[list[Any]]:
+    """Return the same blocks by a push for each input element."""
+    blocks: list[list[Any]] = [[] for _ in run.outputs]
+    for number, x in enumerate(run.inputs):
+        pushed = []
+        for place in range(x.size):
+            tangents: list[Any] = [None] * len(run.inputs)
+            tangents[number] = Tensor._wrap(_unit(x.shape, place, x.dtype))
+            pushed.append(run.push(tangents))
+        for i, out in enumerate(run.outputs):
+            shape = (*np.shape(out), *x.shape)
+            block = np.stack([column[i] for column in pushed], axis=-1) if pushed else np.zeros(shape, x.dtype)
+            blocks[i].append(block.reshape(shape))
+    return blocks
+
+
+def hessian(function: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
+    """Return the Hessian of a function whose value has one element: the Jacobian of its gradient.
+
+    Example:
+        >>> import numpy as np
+        >>> import tinygrad_rnn as tg
+        >>> tg.hessian(lambda x: np.sum(x**3))(np.array([1.0, 2.0]))
+        Tensor([[ 6.,  0.],
+                [ 0., 12.]])
+    """
+    return jacobian(grad(function, argnums), argnums)

@@ -1,0 +1,33 @@
+"""Networks: modules and their parameters, layers, recurrent cells, and losses."""
+
+from . import init
+from .cells import Cell, GRUCell, LSTMCell, RNNCell
+from .layers import Dropout, Embedding, LayerNorm, Linear, Sequential
+from .losses import binary_cross_entropy_with_logits, cross_entropy, mse_loss, nll_loss
+from .module import Module, ModuleList
+from .parameter import Parameter
+from .recurrent import GRU, LSTM, RNN, Recurrent
+
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "Cell",
+    "Dropout",
+    "Embedding",
+    "GRUCell",
+    "LSTMCell",
+    "LayerNorm",
+    "Linear",
+    "Module",
+    "ModuleList",
+    "Parameter",
+    "RNNCell",
+    "Recurrent",
+    "Sequential",
+    "binary_cross_entropy_with_logits",
+    "cross_entropy",
+    "init",
+    "mse_loss",
+    "nll_loss",
+]
