@@ -99,9 +99,13 @@ def test_a_shared_parameter_is_listed_once_and_keeps_its_first_name():
     assert [parameter.name for parameter in outer.parameters()] == ["0.table.weight"]
 
 
-def test_a_shared_module_is_listed_once():
+def test_a_shared_module_is_listed_once_and_keeps_its_first_name():
     layer = nn.Linear(2, 2)
     net = nn.Sequential(layer, layer)
+    assert net(np.ones((1, 2))).node.scope == ("Sequential", "0")
+    layer.extra = nn.Parameter([1.0])
+    assert [parameter.name for parameter in net.parameters()] == ["0.weight", "0.bias", "0.extra"]
+    del layer.extra
     assert [name for name, _ in net.named_modules()] == ["", "0"]
     assert list(net.children()) == [layer]
     assert "shared" in repr(net).splitlines()[2]
@@ -126,10 +130,11 @@ def test_an_unknown_attribute_is_an_attribute_error():
         _ = nn.Linear(1, 1).wieght
 
 
-def test_a_deleted_parameter_is_gone():
+def test_what_is_deleted_is_gone():
     net = Net()
-    del net.scale
-    assert "scale" not in net.state_dict()
+    del net.scale, net.mean
+    assert not {"scale", "mean"} & set(net.state_dict())
+    assert "buffer" not in repr(net)
     with pytest.raises(AttributeError):
         _ = net.scale
 
@@ -285,6 +290,9 @@ def test_loading_takes_tensors_and_converts_to_the_dtype_of_the_target():
     module.load_state_dict({"weight": tg.Tensor([[2.0]], requires_grad=True), "bias": np.array([3.0])})
     assert module.weight.dtype == module.bias.dtype == np.float32
     assert (module.weight.item(), module.bias.item()) == (2, 3)
+    module.register_buffer("mean", np.zeros(1, np.float32))
+    module.load_state_dict({"mean": np.ones(1)}, strict=False)
+    assert (module.mean.dtype, module.mean.item()) == (np.float32, 1)
 
 
 def test_a_buffer_is_saved_and_replaced_but_not_trained():
