@@ -78,6 +78,30 @@ def test_the_norm_after_clipping_is_at_most_the_limit(parameters: list[nn.Parame
 
 
 @settings(deadline=None)
+@given(with_gradients(), st.floats(0.3, 3))
+def test_a_limit_near_the_norm_clips_as_in_pytorch(parameters: list[nn.Parameter], part: float) -> None:
+    torch = pytest.importorskip("torch")
+    theirs = twins(parameters)
+    limit = part * optim.clip_grad_norm(parameters, math.inf)
+    torch.nn.utils.clip_grad_norm_(theirs, limit)
+    optim.clip_grad_norm(parameters, limit)
+    assert_same_gradients(parameters, theirs)
+
+
+def test_the_norm_of_many_float16_numbers_is_summed_in_float32() -> None:
+    w = nn.Parameter(np.ones(5000, np.float16))
+    w.grad = np.full(5000, 0.3)
+    assert optim.clip_grad_norm([w], math.inf) == pytest.approx(float(np.float16(0.3)) * math.sqrt(5000), rel=1e-6)
+
+
+def test_an_infinite_limit_keeps_an_infinite_gradient() -> None:
+    w = nn.Parameter([1.0])
+    w.grad = np.array([-math.inf])
+    optim.clip_grad_value([w], math.inf)
+    assert w.grad is not None and w.grad.tolist() == [-math.inf]
+
+
+@settings(deadline=None)
 @given(with_gradients())
 def test_an_infinite_limit_measures_only(parameters: list[nn.Parameter]) -> None:
     held = [p.grad for p in parameters]
@@ -102,11 +126,11 @@ def test_an_infinite_limit_measures_only(parameters: list[nn.Parameter]) -> None
 def test_the_norm_of_very_large_and_very_small_gradients_is_right(dtype: Any, size: float) -> None:
     parameters = [nn.Parameter(np.ones(3, dtype)), nn.Parameter(np.ones((1, 1), dtype))]
     for parameter in parameters:
-        parameter.grad = np.full(parameter.shape, size)
-    assert optim.clip_grad_norm(parameters, max(1.0, size)) == pytest.approx(2 * size, rel=1e-3)
+        parameter.grad = np.full(parameter.shape, -size)
+    assert optim.clip_grad_norm(parameters, max(1.0, size)) == pytest.approx(2 * size, rel=1e-3, abs=0)
     for parameter in parameters:
         assert parameter.grad is not None and parameter.grad.dtype == dtype
-        np.testing.assert_allclose(parameter.grad, size / 2 if size > 1 else size, rtol=1e-3)
+        np.testing.assert_allclose(parameter.grad, -size / 2 if size > 1 else -size, rtol=1e-3)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])

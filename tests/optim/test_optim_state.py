@@ -104,6 +104,11 @@ def test_the_state_of_a_converted_parameter_is_loaded_in_its_dtype() -> None:
     assert double.state_dict()["state"]["0"]["exp_avg"].dtype == np.float64
 
 
+def test_the_groups_of_a_state_are_ready_for_json() -> None:
+    groups = trained().state_dict()["param_groups"]
+    assert json.loads(json.dumps(groups)) == groups
+
+
 def trained() -> optim.Adam:
     ps = parameters(np.random.default_rng(0))
     ps[0].name = "encoder.weight"

@@ -154,10 +154,11 @@ def test_a_step_writes_to_no_array_that_others_hold(
     values, gradients = course
     parameters = [nn.Parameter(value) for value in values]
     optimizer = getattr(optim, kind)(parameters, **data.draw(kinds[kind]))
+    held: list[tuple[NDArray[Any], NDArray[Any]]] = []
     for step in gradients:
         for parameter, gradient in zip(parameters, step, strict=True):
             parameter.grad = gradient
-        held = [(array, array.copy()) for p in parameters for array in (p.data, p.grad) if array is not None]
+        held += [(array, array.copy()) for p in parameters for array in (p.data, p.grad) if array is not None]
         optimizer.step()
         assert all(np.array_equal(array, copy) for array, copy in held)
 
