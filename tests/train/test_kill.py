@@ -17,7 +17,7 @@ import tinygrad_rnn
 from tinygrad_rnn import train
 from tinygrad_rnn.core.errors import CheckpointError
 
-SETTINGS = {"hidden": 6, "layers": 2, "embedding": 4, "dropout": 0.3, "seq": 8, "batch": 4, "evaluate": 100}
+SETTINGS = {"hidden": 6, "layers": 2, "embedding": 4, "dropout": 0.3, "seq": 8, "batch": 4}
 KILLS = 20
 
 
@@ -48,45 +48,42 @@ def go(folder, text_file, steps):
     try:
         _, trainer = train.resume(folder, **more)
     except CheckpointError:
-        _, trainer = train.begin(folder, train.Config(**SETTINGS), file=text_file, **more)
+        _, trainer = train.begin(folder, train.Config(**SETTINGS, evaluate=100), file=text_file, **more)
     trainer.fit()
 
 
 @pytest.mark.parametrize("power", [True, False], ids=["power stays", "power is cut"])
 def test_killing_at_every_write_flush_and_rename_of_training_changes_nothing(tmp_path, text_file, disk, power):
-    go(tmp_path / "whole", text_file, 3)
+    go(tmp_path / "whole", text_file, 2)
     wanted = outcome(tmp_path / "whole")
     folder, kill_at, killed = tmp_path / "run", 0, True
     while killed:
         kill_at += 1
         shutil.rmtree(folder, ignore_errors=True)
-        killed, operations = disk.run(lambda: go(folder, text_file, 2), kill_at)
+        killed, operations = disk.run(lambda: go(folder, text_file, 1), kill_at)
         if not power:
             disk.cut_power()
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            go(folder, text_file, 3)
+            go(folder, text_file, 2)
         assert outcome(folder) == wanted, f"killed at operation {kill_at}"
-    assert operations > 60
+    assert operations > 40
 
 
 def command(folder, text_file, resume):
-    more = ["--resume", str(folder)] if resume else ["--out", str(folder), "--text", str(text_file), "--epochs", "12"]
+    more = ["--resume", str(folder)] if resume else ["--out", str(folder), "--text", str(text_file), "--epochs", "6"]
     if not resume:
         more += [word for name, value in SETTINGS.items() for word in (f"--{name}", str(value))]
     environment = {**os.environ, "PYTHONPATH": str(Path(tinygrad_rnn.__file__).parent.parent)}
-    return subprocess.Popen(
-        [sys.executable, "-m", "tinygrad_rnn", "train", "--checkpoint", "0", *more],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
+    line = [sys.executable, "-m", "tinygrad_rnn", "train", "--checkpoint", "0", *more]
+    with open(folder.with_suffix(".log"), "ab") as log:
+        return subprocess.Popen(line, env=environment, stdout=subprocess.DEVNULL, stderr=log)
 
 
 def wait_until(condition, process):
     begun = time.monotonic()
     while not condition():
-        assert process.poll() is None, process.stderr.read().decode()
+        assert process.poll() is None
         assert time.monotonic() - begun < 60
         time.sleep(0.002)
     return time.monotonic() - begun
@@ -101,7 +98,7 @@ def test_a_process_that_is_killed_twenty_times_ends_in_the_same_bits(tmp_path, t
     process = command(tmp_path / "whole", text_file, resume=False)
     startup = wait_until(lambda: is_begun(tmp_path / "whole"), process)
     begun = time.monotonic()
-    assert process.wait() == 0, process.stderr.read().decode()
+    assert process.wait() == 0
     training = time.monotonic() - begun
 
     folder, steps = tmp_path / "run", []
@@ -111,12 +108,11 @@ def test_a_process_that_is_killed_twenty_times_ends_in_the_same_bits(tmp_path, t
         time.sleep(startup * chance.uniform(0.8, 1.0) + chance.uniform(0, training / KILLS))
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL, "the run ended before it was killed twenty times"
-        process.stderr.close()
         found = [int(path.name[5:]) for path in folder.glob("checkpoints/step-*")]
         steps.append(max(found, default=0))
     assert steps == sorted(steps) and len(set(steps)) >= KILLS // 3
     process = command(folder, text_file, resume=bool(steps[-1]))
     assert process.wait() == 0
-    assert process.stderr.read() == b""
-    process.stderr.close()
+    said = folder.with_suffix(".log").read_text()
+    assert "Traceback" not in said and "damaged" not in said
     assert outcome(folder) == outcome(tmp_path / "whole")

@@ -11,7 +11,7 @@ from ..core.errors import ConfigError
 
 CELLS = ("rnn", "lstm", "gru")
 SCHEDULES = ("constant", "cosine")
-LEARNING_RATES = {"sgd": 1.0, "rmsprop": 2e-3, "adagrad": 2e-2, "adam": 4e-3, "adamw": 4e-3}
+LEARNING_RATES = {"sgd": 1.0, "rmsprop": 2e-3, "adagrad": 2e-2, "adam": 1.2e-2, "adamw": 1.2e-2}
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Config:
     Example:
         >>> from tinygrad_rnn.train import Config
         >>> Config(hidden=64).learning_rate
-        0.004
+        0.012
         >>> Config(hidden=0)
         Traceback (most recent call last):
             ...
@@ -58,7 +58,7 @@ class Config:
     lr: float | None = None
     schedule: str = "cosine"
     clip: float = 1.0
-    epochs: int = 8
+    epochs: int = 6
     evaluate: int = 2
     seed: int = 0
 
