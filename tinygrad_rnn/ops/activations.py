@@ -130,7 +130,13 @@ def silu(x: Any) -> Any:
     return x * _sigmoid(x)
 
 
+def _floating(a: Any) -> Any:
+    a = np.asarray(a)
+    return a if a.dtype.kind == "f" else a.astype(np.float64)
+
+
 def _logsumexp_forward(a: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
+    a = _floating(a)
     top = np.max(a, axis=axis, keepdims=True, initial=-np.inf)
     top = np.where(np.isfinite(top), top, 0)
     with np.errstate(divide="ignore"):
@@ -170,6 +176,7 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 
 def _softmax_forward(a: Any, axis: tuple[int, ...]) -> Any:
+    a = _floating(a)
     out = np.exp(a - np.max(a, axis=axis, keepdims=True))
     out /= out.sum(axis=axis, keepdims=True)
     return out
@@ -197,6 +204,7 @@ def softmax(x: Any, axis: Any = -1) -> Any:
 
 
 def _log_softmax_forward(a: Any, axis: tuple[int, ...]) -> Any:
+    a = _floating(a)
     out = a - np.max(a, axis=axis, keepdims=True)
     out -= np.log(np.exp(out).sum(axis=axis, keepdims=True))
     return out

@@ -32,6 +32,19 @@ divide.defvjp(lambda g, out, a, b: g / b, lambda g, out, a, b: -g * (out / b))
 divide.defjvp(lambda da, out, a, b: da / b, lambda db, out, a, b: -db * (out / b))
 
 
+def _flat(g: Any, out: Any, a: Any, b: Any) -> Any:
+    return np.zeros(g.shape, g.dtype)
+
+
+floor_divide = ufunc(Primitive("floor_divide", np.floor_divide, saves=()), np.floor_divide)
+floor_divide.defvjp(_flat, _flat)
+floor_divide.defjvp(_flat, _flat)
+
+remainder = ufunc(Primitive("remainder", np.remainder, saves=(0, 1)), np.remainder)
+remainder.defvjp(lambda g, out, a, b: g, lambda g, out, a, b: -g * np.floor_divide(a, b))
+remainder.defjvp(lambda da, out, a, b: da, lambda db, out, a, b: -db * np.floor_divide(a, b))
+
+
 def _power_by_base(g: Any, out: Any, a: Any, b: Any) -> Any:
     if isinstance(b, (int, float)):
         return g * (2 * a) if b == 2 else g * (b * a ** (b - 1 if b != 0 else 1))
@@ -98,10 +111,18 @@ clip.defjvp(
 )
 
 
+def _extremes(a: Any) -> tuple[Any, Any]:
+    """Return the lowest and the highest value of an array's dtype: infinities would turn integers into floats."""
+    dtype = np.asarray(value_of(a)).dtype
+    if dtype.kind in "iu":
+        return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+    return (False, True) if dtype.kind == "b" else (-np.inf, np.inf)
+
+
 @implements(np.clip)
 def _clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
+    a = as_operand(a)
     low = a_min if a_min is not None else min
     high = a_max if a_max is not None else max
-    low = -np.inf if low is None else as_operand(low)
-    high = np.inf if high is None else as_operand(high)
-    return clip(as_operand(a), low, high)
+    lowest, highest = _extremes(a) if low is None or high is None else (None, None)
+    return clip(a, lowest if low is None else as_operand(low), highest if high is None else as_operand(high))

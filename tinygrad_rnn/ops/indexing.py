@@ -71,9 +71,11 @@ def _getitem(a: Tensor, key: Any) -> Any:
     arrays: list[Any] = []
     index: list[Any] = []
     for part in parts:
-        if isinstance(part, (Tensor, np.ndarray, list)):
+        if part is None or part is Ellipsis or isinstance(part, (int, slice, np.integer, np.bool)):
+            index.append(part)
+        else:
             array = np.asarray(value_of(part))
-            if isinstance(part, list) and not array.size:
+            if isinstance(part, (list, tuple)) and not array.size:
                 array = array.astype(np.intp)
             if array.dtype.kind not in "iub":
                 raise IndexError(f"an index of dtype {array.dtype}; give integers, slices, None, ... or a bool mask")
@@ -82,8 +84,6 @@ def _getitem(a: Tensor, key: Any) -> Any:
                 continue
             arrays.append(array)
             index.append(_ARRAY)
-        else:
-            index.append(part)
     unique = not arrays or all(array.dtype.kind == "b" for array in arrays)
     try:
         return getitem(a, *arrays, index=tuple(index) if isinstance(key, tuple) or arrays else key, unique=unique)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -21,15 +22,20 @@ def _matmul_left(g: Any, out: Any, a: Any, b: Any) -> Any:
     return g @ b.swapaxes(-1, -2)
 
 
+def _rows(a: Any) -> Any:
+    """Return a matrix of all the rows along the last axis; -1 for their number would fail where they are empty."""
+    return a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
+
+
 def _matmul_right(g: Any, out: Any, a: Any, b: Any) -> Any:
     if a.ndim == 2 and b.ndim == 2:
         return a.T @ g
     if a.ndim == 1:
         return g * a if b.ndim == 1 else a[:, None] * g[..., None, :]
     if b.ndim == 1:
-        return a.reshape(-1, a.shape[-1]).T @ g.reshape(-1)
+        return _rows(a).T @ g.reshape(-1)
     if b.ndim == 2:  # one product over all leading axes, instead of one for each and a sum
-        return a.reshape(-1, a.shape[-1]).T @ g.reshape(-1, g.shape[-1])
+        return _rows(a).T @ _rows(g)
     return a.swapaxes(-1, -2) @ g
 
 
@@ -127,6 +133,8 @@ def _einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Any:
         if len(term) != array.ndim:
             raise ValueError(f"einsum {subscripts!r}: an operand of shape {array.shape}; give as many letters as axes")
     if arrow:
+        if wild and "..." not in result:
+            raise ValueError(f"einsum {subscripts!r} would lose the axes of '...'; write it in the result too")
         result = result.replace("...", wild)
     else:
         letters = "".join(terms)

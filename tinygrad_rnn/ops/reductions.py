@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from ..core.errors import NoRuleError
 from ..core.primitive import Primitive, as_operand, implements
 from ..core.tensor import Tensor
 from .shape import broadcast_to, flip
@@ -38,15 +39,26 @@ def _converted(a: Any, dtype: Any) -> Any:
     return a if dtype is None else a.astype(dtype)
 
 
+def _reduces(ufunc: Any, function: Any) -> None:
+    """Make a function the implementation of a ufunc's `reduce`, which goes along axis 0 where none is given."""
+
+    @implements((ufunc, "reduce"))
+    def call(a: Any, axis: Any = 0, keepdims: bool = False) -> Any:
+        return function(a, axis=axis, keepdims=keepdims)
+
+
 sum_ = Primitive("sum", np.sum, saves=())
 sum_.defvjp(lambda g, out, a, axis, keepdims: _spread(g, a, axis))
 sum_.defjvp(lambda da, out, a, axis, keepdims: da.sum(axis=axis, keepdims=keepdims))
 
 
-@implements(np.sum, (np.add, "reduce"))
+@implements(np.sum)
 def _sum(a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
     a = _converted(a, dtype)
     return sum_(a, axis=axes_of(a, axis), keepdims=bool(keepdims))
+
+
+_reduces(np.add, _sum)
 
 
 mean = Primitive("mean", np.mean, saves=())
@@ -71,11 +83,12 @@ def _extreme(name: str, function: Any, ufunc: Any) -> Primitive:
     primitive.defvjp(lambda g, out, a, axis, keepdims: _spread(g, a, axis) * _winners(out, a, axis))
     primitive.defjvp(lambda da, out, a, axis, keepdims: (da * _winners(out, a, axis)).sum(axis=axis, keepdims=keepdims))
 
-    @implements(function, (ufunc, "reduce"))
+    @implements(function)
     def call(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
         a = as_operand(a)
         return primitive(a, axis=axes_of(a, axis), keepdims=bool(keepdims))
 
+    _reduces(ufunc, call)
     return primitive
 
 
@@ -85,12 +98,12 @@ min_ = _extreme("min", np.min, np.minimum)
 var = Primitive("var", np.var, saves=(0,))
 var.defvjp(
     lambda g, out, a, axis, ddof, keepdims: (
-        _spread(g * (2 / (_count(a, axis) - ddof)), a, axis) * (a - a.mean(axis=axis, keepdims=True))
+        _spread(g * 2 / (_count(a, axis) - ddof), a, axis) * (a - a.mean(axis=axis, keepdims=True))
     )
 )
 var.defjvp(
     lambda da, out, a, axis, ddof, keepdims: (
-        (2 / (_count(a, axis) - ddof)) * (da * (a - a.mean(axis=axis, keepdims=True))).sum(axis=axis, keepdims=keepdims)
+        (da * (a - a.mean(axis=axis, keepdims=True))).sum(axis=axis, keepdims=keepdims) * 2 / (_count(a, axis) - ddof)
     )
 )
 
@@ -106,11 +119,34 @@ def _std(a: Any, axis: Any = None, dtype: Any = None, ddof: float = 0, keepdims:
     return np.sqrt(_var(a, axis, dtype, ddof, keepdims))
 
 
-@implements(np.prod, (np.multiply, "reduce"))
+def _norm_rate(out: Any, a: Any, axis: Any) -> Any:
+    """Return the direction of each vector; at 0, where there is none, 0."""
+    length = out.reshape(kept_shape(a.shape, axes_of(a, axis)))
+    return a / np.where(np.equal(length, 0), 1, length)
+
+
+norm = Primitive("norm", lambda a, axis, keepdims: np.linalg.norm(a, axis=axis, keepdims=keepdims))
+norm.defvjp(lambda g, out, a, axis, keepdims: _spread(g, a, axes_of(a, axis)) * _norm_rate(out, a, axis))
+norm.defjvp(
+    lambda da, out, a, axis, keepdims: (da * _norm_rate(out, a, axis)).sum(axis=axes_of(a, axis), keepdims=keepdims)
+)
+
+
+@implements(np.linalg.norm)
+def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    of_vectors = isinstance(axis, int) or (axis is None and x.ndim == 1)
+    if ord not in ((None, 2) if of_vectors else (None, "fro")):
+        raise NoRuleError(f"np.linalg.norm with ord={ord!r} has no rule for tensors; leave it away, or compose it")
+    return norm(x, axis=axis, keepdims=bool(keepdims))
+
+
+@implements(np.prod)
 def _prod(a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
     """Multiply in pairs: the gradient is then right where factors are 0, at every order, which out / a is not."""
     a = _converted(a, dtype)
     axes = axes_of(a, axis)
+    if a.dtype.kind != "f":  # NumPy multiplies small integers in the largest integer dtype
+        return Tensor(np.prod(a.data, axis=axes, keepdims=bool(keepdims)))
     rest = [i for i in range(a.ndim) if i not in axes]
     shape = tuple([a.shape[i] for i in rest])
     product = np.transpose(a, (*axes, *rest)).reshape((_count(a, axes), *shape))
@@ -119,8 +155,11 @@ def _prod(a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -
         pairs = product[:half] * product[half : 2 * half]
         product = np.concatenate([pairs, product[2 * half :]]) if len(product) % 2 else pairs
     if len(product) == 0:
-        return Tensor(np.ones(kept_shape(a.shape, axes) if keepdims else shape, a.dtype))
+        product = product.sum(axis=0) + 1
     return product.reshape(kept_shape(a.shape, axes) if keepdims else shape)
+
+
+_reduces(np.multiply, _prod)
 
 
 cumsum = Primitive("cumsum", np.cumsum, saves=())

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
+from ..core.errors import NoRuleError
 from ..core.primitive import Primitive, as_operand, implements
 from ..core.tensor import Tensor
 
@@ -112,7 +113,7 @@ def _pad(array: Any, pad_width: Any, mode: str = "constant", constant_values: An
         frame = np.pad(np.zeros(array.shape, array.dtype), width, constant_values=constant_values)
         return padded + frame
     if mode not in ("edge", "reflect", "symmetric", "wrap"):
-        raise TypeError(f"pad() got an unexpected keyword argument 'mode={mode}'")
+        raise NoRuleError(f"np.pad with mode={mode!r} has no rule for tensors; compose it with np.concatenate")
     for axis, (low, high) in enumerate(width):
         index = np.pad(np.arange(array.shape[axis]), (low, high), mode=mode)  # type: ignore[call-overload]
         array = array[(slice(None),) * axis + (index,)]
@@ -153,7 +154,9 @@ def _split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
         bounds = tuple(range(n // sections, n + 1, n // sections)) if n else (0,) * sections
     else:
         cuts = [slice(0, int(cut)).indices(n)[1] for cut in indices_or_sections]
-        bounds = tuple(accumulate((*cuts, n), max))
+        if cuts != sorted(cuts):  # parts that overlap
+            return [ary[(slice(None),) * axis + (slice(*ends),)] for ends in pairwise((0, *cuts, n))]
+        bounds = (*cuts, n)
     return split(ary, bounds=bounds, axis=axis)
 
 

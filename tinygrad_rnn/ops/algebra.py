@@ -1,0 +1,247 @@
+"""Products beyond matmul, cumulative products and differences, and linear algebra."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
+
+from ..core.errors import NoRuleError
+from ..core.primitive import Primitive, as_operand, implements, value_of
+
+
+def _array(a: Any) -> Any:
+    return a if hasattr(a, "ndim") else np.asarray(as_operand(a))
+
+
+@implements(np.tensordot)
+def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
+    a, b = _array(a), _array(b)
+    if np.ndim(axes) == 0:
+        left, right = list(range(a.ndim - int(axes), a.ndim)), list(range(int(axes)))
+    else:
+        left, right = [list(np.atleast_1d(part).tolist()) for part in axes]
+    left = [normalize_axis_index(i, a.ndim) for i in left]
+    right = [normalize_axis_index(i, b.ndim) for i in right]
+    if [a.shape[i] for i in left] != [b.shape[i] for i in right]:
+        raise ValueError(f"tensordot of shapes {a.shape} and {b.shape} over axes {left} and {right} of unequal lengths")
+    rows = [i for i in range(a.ndim) if i not in left]
+    columns = [i for i in range(b.ndim) if i not in right]
+    inner = math.prod([a.shape[i] for i in left])
+    row_shape, column_shape = tuple([a.shape[i] for i in rows]), tuple([b.shape[i] for i in columns])
+    matrix = np.transpose(a, (*rows, *left)).reshape((math.prod(row_shape), inner))
+    other = np.transpose(b, (*right, *columns)).reshape((inner, math.prod(column_shape)))
+    return np.matmul(matrix, other).reshape((*row_shape, *column_shape))
+
+
+@implements(np.inner)
+def _inner(a: Any, b: Any) -> Any:
+    a, b = _array(a), _array(b)
+    return np.multiply(a, b) if 0 in (a.ndim, b.ndim) else _tensordot(a, b, ([-1], [-1]))
+
+
+@implements(np.outer)
+def _outer(a: Any, b: Any) -> Any:
+    return np.multiply(_array(a).reshape(-1, 1), _array(b).reshape(1, -1))
+
+
+@implements(np.vdot)
+def _vdot(a: Any, b: Any) -> Any:
+    return np.matmul(_array(a).reshape(-1), _array(b).reshape(-1))
+
+
+@implements(np.kron)
+def _kron(a: Any, b: Any) -> Any:
+    a, b = _array(a), _array(b)
+    ndim = max(a.ndim, b.ndim)
+    left, right = (1,) * (ndim - a.ndim) + a.shape, (1,) * (ndim - b.ndim) + b.shape
+    wide = np.multiply(
+        a.reshape(tuple([n for length in left for n in (length, 1)])),
+        b.reshape(tuple([n for length in right for n in (1, length)])),
+    )
+    return wide.reshape(tuple([n * m for n, m in zip(left, right, strict=True)]))
+
+
+@implements(np.cross)
+def _cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: Any = None) -> Any:
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    a, b = np.moveaxis(_array(a), axisa, -1), np.moveaxis(_array(b), axisb, -1)
+    if a.shape[-1] != 3 or b.shape[-1] != 3:
+        raise ValueError(f"cross of vectors of {a.shape[-1]} and {b.shape[-1]} components; give 3 each")
+    (x, y, z), (u, v, w) = [[t[..., i] for i in range(3)] for t in (a, b)]
+    return np.moveaxis(np.stack([y * w - z * v, z * u - x * w, x * v - y * u], axis=-1), -1, axisc)
+
+
+@implements(np.cumprod)
+def _cumprod(a: Any, axis: Any = None) -> Any:
+    """Multiply by doubling: each round a product of two earlier ones, so gradients are right where factors are 0."""
+    if axis is None:
+        a, axis = a.reshape(-1), 0
+    axis = normalize_axis_index(axis, a.ndim)
+    n, reach = a.shape[axis], 1
+    lead = (slice(None),) * axis
+    while reach < n:
+        head, early, late = a[lead + (slice(0, reach),)], a[lead + (slice(0, n - reach),)], a[lead + (slice(reach, n),)]
+        a = np.concatenate([head, early * late], axis)
+        reach *= 2
+    return a
+
+
+@implements(np.diff)
+def _diff(a: Any, n: int = 1, axis: int = -1) -> Any:
+    axis = normalize_axis_index(axis, a.ndim)
+    lead = (slice(None),) * axis
+    for _ in range(n):
+        a = a[lead + (slice(1, None),)] - a[lead + (slice(None, -1),)]
+    return a
+
+
+@implements(np.ptp)
+def _ptp(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    return np.max(a, axis=axis, keepdims=keepdims) - np.min(a, axis=axis, keepdims=keepdims)
+
+
+@implements(np.average)
+def _average(a: Any, axis: Any = None, weights: Any = None, keepdims: bool = False) -> Any:
+    if weights is None:
+        return np.mean(a, axis=axis, keepdims=keepdims)
+    weights = _array(weights)
+    if weights.ndim == 1 and np.ndim(a) > 1:
+        if not isinstance(axis, int):
+            raise ValueError("average with weights of one axis needs axis, the axis that they belong to")
+        weights = weights.reshape([-1 if i == axis % np.ndim(a) else 1 for i in range(np.ndim(a))])
+    total = np.sum(weights + 0 * a, axis=axis, keepdims=keepdims)
+    return np.sum(a * weights, axis=axis, keepdims=keepdims) / total
+
+
+@implements(np.linspace)
+def _linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, axis: int = 0) -> Any:
+    start, stop = _array(start), _array(stop)
+    at = np.linspace(0.0, 1.0, num, endpoint=endpoint)
+    shape = np.broadcast_shapes(start.shape, stop.shape)
+    at = at.reshape((num,) + (1,) * len(shape)).astype(np.result_type(start.dtype, stop.dtype, np.float32))
+    return np.moveaxis(start * (1 - at) + stop * at, 0, axis)
+
+
+def _transposed(a: Any) -> Any:
+    return a.swapaxes(-1, -2)
+
+
+inv = Primitive("inv", np.linalg.inv, saves=("out",))
+inv.defvjp(lambda g, out, a: -(_transposed(out) @ g @ _transposed(out)))
+inv.defjvp(lambda da, out, a: -(out @ da @ out))
+implements(np.linalg.inv)(inv)
+
+
+def _solve_right(g: Any, a: Any) -> Any:
+    return np.linalg.solve(_transposed(a), g)
+
+
+solve = Primitive("solve", np.linalg.solve, saves=(0, "out"))
+solve.defvjp(
+    lambda g, out, a, b: -(_solve_right(g, a) @ _transposed(out)),
+    lambda g, out, a, b: _solve_right(g, a),
+)
+solve.defjvp(
+    lambda da, out, a, b: -np.linalg.solve(a, da @ out),
+    lambda db, out, a, b: np.linalg.solve(a, db),
+)
+
+
+@implements(np.linalg.solve)
+def _solve(a: Any, b: Any) -> Any:
+    a, b = _array(a), _array(b)
+    if b.ndim == 1:
+        return solve(a, b[:, None])[..., 0]
+    return solve(a, b)
+
+
+def _scaled_inverse(g: Any, a: Any) -> Any:
+    return g[..., None, None] * _transposed(np.linalg.inv(a))
+
+
+def _trace_of_product(a: Any, b: Any) -> Any:
+    return (a * _transposed(b)).sum(axis=(-2, -1))
+
+
+def _adjugate(a: Any, out: Any) -> Any:
+    """Return the transposed matrix of cofactors: the determinant times the inverse where that can be trusted.
+
+    Elsewhere each cofactor is a determinant of its own, which is slow and right for singular matrices too.
+    """
+    n = a.shape[-1]
+    size = np.sqrt((value_of(a) ** 2).sum(axis=-1)).prod(axis=-1)
+    if np.all(np.abs(value_of(out)) > 1e-6 * size):
+        return out[..., None, None] * np.linalg.inv(a)
+    if n == 1:
+        return np.ones(a.shape, a.dtype)
+    rows = []
+    for i in range(n):
+        row = []
+        for j in range(n):
+            others = [np.array([k for k in range(n) if k != left_out]) for left_out in (j, i)]
+            row.append((-1) ** (i + j) * np.linalg.det(a[..., others[0][:, None], others[1]]))
+        rows.append(np.stack(row, axis=-1))
+    return np.stack(rows, axis=-2)
+
+
+det = Primitive("det", np.linalg.det, saves=(0, "out"))
+det.defvjp(lambda g, out, a: g[..., None, None] * _transposed(_adjugate(a, out)))
+det.defjvp(lambda da, out, a: _trace_of_product(_adjugate(a, out), da))
+implements(np.linalg.det)(det)
+
+slogdet = Primitive("slogdet", lambda a: tuple(np.linalg.slogdet(a)), saves=(0,))
+slogdet.defvjp_joint(lambda gs, outs, args, needs: [None if gs[1] is None else _scaled_inverse(gs[1], args[0])])
+slogdet.defjvp_joint(lambda ds, outs, args: (None, _trace_of_product(np.linalg.inv(args[0]), ds[0])))
+
+
+_SLOGDET_RESULT = type(np.linalg.slogdet(np.eye(1)))
+
+
+@implements(np.linalg.slogdet)
+def _slogdet(a: Any) -> Any:
+    return _SLOGDET_RESULT(*slogdet(a))
+
+
+def _length(out: Any) -> Any:
+    return np.where(np.equal(out, 0), 1, out)  # the norm of 0 has the derivative 0
+
+
+l2norm = Primitive("l2norm", lambda a, axis: np.sqrt((a * a).sum(axis=axis, keepdims=True)), saves=(0, "out"))
+l2norm.defvjp(lambda g, out, a, axis: g * (a / _length(out)))
+l2norm.defjvp(lambda da, out, a, axis: (da * (a / _length(out))).sum(axis=axis, keepdims=True))
+
+
+def _euclidean(x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
+    axes = normalize_axis_tuple(axes, x.ndim)
+    found = l2norm(x, axis=axes)
+    return found if keepdims else found.reshape(tuple([n for i, n in enumerate(x.shape) if i not in axes]))
+
+
+@implements(np.linalg.norm)
+def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    if axis is None and ord is None:
+        return _euclidean(x, tuple(range(x.ndim)), keepdims)
+    axes = tuple(range(x.ndim)) if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
+    if len(axes) == 2 and ord in (None, "fro"):
+        return _euclidean(x, axes, keepdims)
+    if len(axes) == 2 and ord in (1, -1, np.inf, -np.inf):
+        rows, columns = [normalize_axis_index(i, x.ndim) for i in axes]
+        summed, kept = (rows, columns) if abs(ord) == 1 else (columns, rows)
+        sums = np.sum(np.abs(x), axis=summed, keepdims=True)
+        found = (np.max if ord > 0 else np.min)(sums, axis=kept, keepdims=True)
+        return found if keepdims else np.squeeze(found, axis=(rows, columns))
+    if len(axes) != 1 or isinstance(ord, str):
+        raise NoRuleError(f"norm of order {ord!r} over axes {axes} of a tensor; compose it from other functions")
+    if ord is None or ord == 2:
+        return _euclidean(x, axes, keepdims)
+    if ord in (np.inf, -np.inf):
+        return (np.max if ord > 0 else np.min)(np.abs(x), axis=axes, keepdims=keepdims)
+    if ord == 0:
+        return np.sum(np.not_equal(x, 0) * 1.0, axis=axes, keepdims=keepdims)
+    if ord == 1:
+        return np.sum(np.abs(x), axis=axes, keepdims=keepdims)
+    return np.sum(np.abs(x) ** ord, axis=axes, keepdims=keepdims) ** (1.0 / ord)
