@@ -123,7 +123,7 @@ def train(weights, ids, number, also=None, every=10):
         if also is not None and i % every == 0:
             other_loss, others, _ = also(weights, inputs, targets, h)
             pairs = [(loss, other_loss), *zip(gradients, others, strict=True)]
-            difference = max(difference, *(np.abs(a - b).max() / np.abs(a).max() for a, b in pairs))
+            difference = np.max([difference] + [np.abs(a - b).max() / np.abs(a).max() for a, b in pairs])
         losses.append(loss / WINDOW)
         h = next_h
         for w, gradient, square in zip(weights, gradients, squares, strict=True):
