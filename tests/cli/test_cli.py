@@ -150,6 +150,13 @@ def test_an_interrupted_run_says_how_to_go_on_and_goes_on(capsys, monkeypatch):
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
+def test_ctrl_c_while_the_picture_is_drawn_leaves_a_finished_run(capsys, monkeypatch):
+    monkeypatch.setattr(command, "_draw", lambda run: os.kill(os.getpid(), signal.SIGINT))
+    _, err = run(capsys, ["train", "--text", "text.txt", *SMALL], code=130)
+    assert "go on with: tinygrad-rnn sample runs/1" in err
+    assert run(capsys, "sample runs/1 --length 3").out
+
+
 def test_a_real_ctrl_c_writes_a_checkpoint_and_leaves_with_130():
     environment = {**os.environ, "PYTHONPATH": str(Path(tinygrad_rnn.__file__).parent.parent)}
     arguments = ["train", "--text", "text.txt", *SMALL, "--epochs", "1000", "--out", "run"]
@@ -192,6 +199,8 @@ def test_an_own_cell_is_executed_only_when_it_is_named_on_the_command_line(capsy
 def test_an_own_cell_that_fails_is_told_by_its_line(capsys):
     Path("mine.py").write_text(CELL.replace("np.tanh(self.from_input(x) + h)", "self.from_input(x) @ h"))
     assert re.search(r"mine.py, line 12: ShapeError", refused(capsys, "train --text text.txt --cell mine.py:Mine"))
+    Path("mine.py").write_text(CELL.replace("forward", "backward"))
+    assert "Mine has no forward" in refused(capsys, "train --text text.txt --cell mine.py:Mine")
     Path("mine.py").write_text(CELL.replace("hidden_size):", "):"))
     assert "write def __init__(self, input_size, hidden_size)" in refused(
         capsys, "train --text text.txt --cell mine.py:Mine"

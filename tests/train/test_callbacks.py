@@ -77,6 +77,23 @@ def test_metrics_of_a_run_that_was_killed_before_its_first_checkpoint_are_remove
     assert not (tmp_path / "metrics.csv").exists()
 
 
+@pytest.mark.parametrize(("product", "during"), [(2**23, 1), (2**23 + 1, 2)])
+def test_a_small_model_has_one_thread_while_it_trains(product, during):
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+
+    def threads():
+        return {pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"}
+
+    with threadpoolctl.threadpool_limits(limits=2, user_api="blas"):
+        if threads() != {2}:
+            pytest.skip("this BLAS has no second thread")
+        one = callbacks.OneThread(product)
+        one.start(SimpleNamespace())
+        assert threads() == {during}
+        one.close()
+        assert threads() == {2}
+
+
 def test_samples_are_said_once_per_row():
     said = []
     trainer = SimpleNamespace(history=[], step=0)

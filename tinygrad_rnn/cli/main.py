@@ -103,7 +103,8 @@ def _train(options: argparse.Namespace, program: str) -> None:
         trainer.fit()
     except KeyboardInterrupt:
         done = f"stopped after step {run.step:,} of {trainer.steps:,}, checkpoint written"
-        raise KeyboardInterrupt(f"{done}; go on with: {program} train --resume {folder}{own}") from None
+        command = "sample" if run.step == trainer.steps else "train --resume"
+        raise KeyboardInterrupt(f"{done}; go on with: {program} {command} {folder}{own}") from None
     last = trainer.history[-1]
     _say(
         f"Validation loss {last['val_loss']:.3f} nats/char after {last['seconds']:.0f} s. "

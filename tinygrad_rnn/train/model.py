@@ -93,8 +93,11 @@ def _make(cell: CellClass, input_size: int, hidden_size: int) -> nn.Cell:
 
 def _output_size(cell: nn.Cell, input_size: int) -> int:
     """Run a cell once: its output need not be as wide as its state."""
-    with no_grad():
-        answer = cell(Tensor(np.zeros((1, input_size), dtype=np.float32)), cell.initial_state(1))
+    try:
+        with no_grad():
+            answer = cell(Tensor(np.zeros((1, input_size), dtype=np.float32)), cell.initial_state(1))
+    except NotImplementedError as error:
+        raise CellError(str(error)) from None
     if not (isinstance(answer, tuple) and len(answer) == 2 and isinstance(answer[0], Tensor) and answer[0].ndim == 2):
         raise CellError(
             f"{type(cell).__name__}.forward returned {type(answer).__name__}; return (y, state), y: (batch, size)"

@@ -80,7 +80,6 @@ class Run:
 
     def save(self, trainer: Trainer) -> None:
         """Write a checkpoint of the run and of its training."""
-        self.step, self.history = trainer.step, list(trainer.history)
         record = {
             "config": self.config.to_dict(),
             "symbols": self.vocabulary.symbols,
@@ -88,6 +87,7 @@ class Run:
             "training": trainer.state_dict(),
         }
         self.checkpoints.save(Checkpoint(trainer.step, self.model.state_dict(), record))
+        self.step, self.history = trainer.step, list(trainer.history)
 
     def sample(
         self,
