@@ -113,7 +113,3 @@ def _of_cell(cell: Cell, end: str) -> Iterator[tuple[str, Parameter]]:
         yield f"bias_ih{end}", cell.from_input.bias
     if cell.from_state.bias is not None:
         yield f"bias_hh{end}", cell.from_state.bias
-
-
-def _floats(array: NDArray[Any]) -> bool:
-    return array.dtype.kind == "f"
