@@ -277,6 +277,14 @@ def test_a_chain_shows_and_names_its_parts_by_place():
     assert shown == ["Sequential, 11 parameters", "0: Linear", "1: tanh", "2: Linear"]
 
 
+def test_a_chain_inside_a_module_is_a_part_of_the_scope_of_its_own():
+    outer = nn.Sequential(nn.Sequential(nn.Linear(1, 1)))
+    outer[0].append(nn.Linear(1, 1))
+    x = np.ones((1, 1))
+    assert outer(x).node.scope == ("Sequential", "0", "1")
+    assert outer[0][0](x).node.scope == ("0",)
+
+
 def test_a_chain_of_many_kinds_learns_what_a_linear_map_cannot():
     tg.random.seed(0)
     model = nn.Sequential(nn.Linear(2, 8), np.tanh, nn.LayerNorm(8), nn.Linear(8, 1))
