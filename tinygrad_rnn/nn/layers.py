@@ -209,7 +209,6 @@ class Sequential(ModuleList):
         (5, 2)
     """
 
-    _set_scope = Module._set_scope
     _set_scope_of = Module._set_scope_of
 
     def __init__(self, *parts: Callable[..., Any]) -> None:
