@@ -41,6 +41,11 @@ class Checks:
         """Claim that a number is not below a limit; NaN is."""
         self._line(what, ours >= limit, f"ours {ours:.3g}  at least {limit:g}")
 
+    def inside(self, what: str, reference: float, ours: Any) -> None:
+        """Claim that a reference lies between the least and the greatest of our numbers."""
+        low, high = np.min(ours), np.max(ours)
+        self._line(what, bool(low <= reference <= high), f"ours {low:.4f} to {high:.4f}  reference {reference:.4f}")
+
     def same(self, what: str, ours: Any, reference: Any) -> None:
         """Claim that two things are equal."""
         self._line(what, ours == reference, f"ours {ours!r}  reference {reference!r}")
@@ -59,7 +64,7 @@ class Checks:
 def _short(array: np.ndarray) -> str:
     """Show a small array whole and a large one by its shape and largest element."""
     if array.ndim == 0:
-        return f"{float(array):.10g}"
+        return f"{float(array):.12g}"
     if array.size <= 10:
         return "[" + " ".join(f"{x:.8f}" for x in array.ravel()) + "]"
     return f"{array.shape}, largest {np.abs(array).max():.6g},"

@@ -82,16 +82,17 @@ def by_graph(weights, inputs, targets, h):
 
 def by_layers(weights, inputs, targets, h):
     """Return the same as `by_hand`, from `nn.RNN` and `nn.Linear` with these weights."""
-    w_x, w_h, w_y, b_h, b_y = weights
-    layer = nn.RNN(len(w_x), HIDDEN).astype(np.float64)
-    to_scores = nn.Linear(HIDDEN, len(b_y)).astype(np.float64)
+    symbols = len(weights[0])
+    layer = nn.RNN(symbols, HIDDEN).astype(np.float64)
+    to_scores = nn.Linear(HIDDEN, symbols).astype(np.float64)
     cell = layer.cells[0]
     # The cell has a bias with each of its products; this network has one.
-    parameters = [cell.from_input.weight, cell.from_state.weight, to_scores.weight, cell.from_input.bias, to_scores.bias]
+    matrices = [cell.from_input.weight, cell.from_state.weight, to_scores.weight]
+    parameters = [*matrices, cell.from_input.bias, to_scores.bias]
     for parameter, w in zip(parameters, weights, strict=True):
         parameter.assign(w)
     cell.from_state.bias.assign(np.zeros(HIDDEN))
-    one_hot = np.eye(len(w_x))[inputs][:, None]
+    one_hot = np.eye(symbols)[inputs][:, None]
     y, state = layer(one_hot, h[None, None])
     loss = nn.cross_entropy(to_scores(y), targets[:, None], reduction="sum")
     loss.backward()

@@ -4,8 +4,9 @@ One learns that a gradient needs no more than this: every number remembers which
 derivative for each; going through the numbers in the reverse order of their making, each hands its gradient times the
 local derivative to what it was made of. The library does the same with arrays.
 
-Source: S. Linnainmaa, "Taylor expansion of the accumulated rounding error", 1976 (the method); A. Karpathy, "micrograd",
-2020 (as a lesson on scalars). Written anew: no recursion, and no reference from a number to what was made of it.
+Source: S. Linnainmaa, "Taylor expansion of the accumulated rounding error", 1976 (the method); A. Karpathy,
+"micrograd", 2020 (as a lesson on scalars). Written anew: no recursion, and no reference from a number
+to what was made of it.
 """
 
 from __future__ import annotations
