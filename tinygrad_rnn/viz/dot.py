@@ -17,8 +17,9 @@ Attributes = dict[str, str]
 LIMIT = 2000
 
 # The colours are Okabe and Ito's, which every kind of colour vision tells apart; outlines differ as well, for print.
-_FONT = "Helvetica,Arial,sans-serif"
-_GRAPH = {"bgcolor": "white", "fontname": _FONT, "fontsize": "10", "nodesep": "0.22", "ranksep": "0.28", "margin": "4,4"}
+# The letters of these two are equally wide, so that a file laid out with one fits where it is shown with the other.
+_FONT = "Verdana,DejaVu Sans,sans-serif"
+_GRAPH = {"bgcolor": "white", "fontname": _FONT, "fontsize": "10", "nodesep": "0.22", "ranksep": "0.28", "pad": "0.1"}
 _NODE = {"fontname": _FONT, "fontsize": "13", "margin": "0.09,0.04", "height": "0.3", "width": "0.46"}
 _EDGE = {"arrowsize": "0.55", "color": "#333333", "fontname": _FONT, "fontsize": "8"}
 _OPERATION = {"shape": "box", "style": "rounded,filled", "fillcolor": "white", "color": "#444444"}
@@ -29,8 +30,15 @@ _CONSTANT = {"shape": "box", "style": "dotted", "color": "#666666", "fontcolor":
 _OUTPUT = {"peripheries": "2", "color": "#d55e00", "fillcolor": "#fdebdc", "penwidth": "1.5"}
 _PORTS = {"shape": "plain", "style": ""}
 _SIDE = {"color": "#999999", "arrowsize": "0.4"}
-_BOX = {"style": "rounded", "color": "#aaaaaa", "fontcolor": "#555555", "labeljust": "l", "margin": "8"}
-_STEP = {"penwidth": "2"}
+_BOX = {
+    "style": "rounded",
+    "penwidth": "1",
+    "color": "#aaaaaa",
+    "fontcolor": "#555555",
+    "labeljust": "l",
+    "margin": "8",
+}
+_STEP = {"penwidth": "2", "style": "rounded,dashed"}
 
 
 class TooLargeError(TinygradRNNError, ValueError):
@@ -62,7 +70,7 @@ def dot(
     """
     if len(graph) > LIMIT:
         raise TooLargeError(
-            f"a graph of {len(graph):,} nodes, and nobody can read a picture of more than {LIMIT:,}: draw one time step, "
+            f"a graph of {len(graph):,} nodes; a picture of more than {LIMIT:,} cannot be read: draw one time step, "
             "by calling the cell, or the model on a sequence of length 1; print(graph) lists all of it"
         )
     return _Drawing(graph, inputs or {}, arrays, names or {}).text()
@@ -109,12 +117,10 @@ class _Drawing:
         given = [self._name(node, slot) for slot in range(len(node.specs))]
         attributes = dict(_OPERATION)
         if len(node.specs) == 1:
-            small = f"{given[0]} {labels.shape(node.specs[0])}".strip()
-            attributes["label"] = labels.markup(title, small=small)
+            attributes["label"] = labels.markup(title, given[0], labels.shape(node.specs[0]))
         else:
             shapes = {labels.shape(spec): None for spec in node.specs}
-            parts = [text or str(slot) for slot, text in enumerate(given)]
-            attributes |= _PORTS | {"label": labels.ports(title, parts, " ".join(shapes))}
+            attributes |= _PORTS | {"label": labels.ports(title, given, " ".join(shapes))}
         if node.operation in labels.ORDERED:
             attributes["ordering"] = "in"
         if is_result:
@@ -160,7 +166,7 @@ class _Drawing:
         copy = self._id(leaf) if uses == 1 else f"{self._id(leaf)}u{self._graph.number(node)}"
         if not any(copy == drawn for drawn, _ in self._boxes.get(node.scope, ())):
             shared = f"shared ×{uses}" if uses > 1 else ""
-            text = labels.short(leaf.name or "", node.scope)
+            text = labels.short(leaf.name or self._name(leaf, 0), node.scope)
             self._put(node.scope, copy, _PARAMETER | self._leaf(leaf, text, shared) | (_SHARED if shared else {}))
         self._edges.append((copy, name, _SIDE))
 

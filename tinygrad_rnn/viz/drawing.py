@@ -13,6 +13,7 @@ from ..core import Array, Graph, Node, Tensor, enable_grad, random
 from ..core.errors import ConfigError
 from ..core.tree import tree_flatten, tree_unflatten
 from .dot import dot
+from .names import LocalNames
 from .picture import Picture
 
 
@@ -42,7 +43,9 @@ def draw(what: Any, *examples: Any) -> Picture:
     """
     if isinstance(what, (Tensor, Graph)):
         if examples:
-            raise ConfigError(f"examples are inputs of a module or function; to draw a {type(what).__name__}, give none")
+            raise ConfigError(
+                f"examples are inputs of a module or function; to draw a {type(what).__name__}, give none"
+            )
         return Picture(dot(what if isinstance(what, Graph) else Graph.of(what)))
     if not callable(what):
         raise ConfigError(f"cannot draw a {type(what).__name__}; give a tensor, a graph, or a module with its inputs")
@@ -68,13 +71,13 @@ def _draw_call(function: Callable[..., Any], examples: tuple[Any, ...]) -> str:
         return tensor
 
     inputs = []
-    for name, example in zip(_argument_names(function, len(examples)), examples, strict=True):
+    for argument, example in zip(_argument_names(function, len(examples)), examples, strict=True):
         flat, treedef = tree_flatten(example)
-        inputs.append(tree_unflatten(treedef, list(map(as_input, flat, _paths(name, example)))))
+        inputs.append(tree_unflatten(treedef, list(map(as_input, flat, _paths(argument, example)))))
     # Dropout draws numbers; a run must go on after a picture as if there had been none.
     state = random.get_state()
     try:
-        with enable_grad():
+        with enable_grad(), LocalNames(getattr(function, "__code__", None)) as names:
             found = function(*inputs)
     finally:
         random.set_state(state)
@@ -82,7 +85,11 @@ def _draw_call(function: Callable[..., Any], examples: tuple[Any, ...]) -> str:
     if not results:
         raise ConfigError(f"cannot draw what returns {type(found).__name__}; return a tensor, or a nest of tensors")
     recorded = [leaf for leaf in results if leaf.requires_grad]
-    return dot(Graph.of(*(recorded or results)), leaves, arrays)
+    for node, given in leaves.items():
+        # A leaf of a nested state is better known by the name that it is unpacked to.
+        if node.name == given and "[" in given:
+            leaves[node] = names.found.get((node, 0), given)
+    return dot(Graph.of(*(recorded or results)), leaves, arrays, names.found)
 
 
 def _argument_names(function: Callable[..., Any], count: int) -> list[str]:

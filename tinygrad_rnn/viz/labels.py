@@ -44,19 +44,27 @@ def clean(text: str, limit: int = 48) -> str:
     return "".join(shown)
 
 
-def markup(title: str, *, small: str = "", bold: bool = False) -> str:
-    """Return an HTML-like label: a title and, below it, a small grey line."""
-    top = html.escape(title) or " "
-    top = f"<B>{top}</B>" if bold else top
-    return f'<{top}<BR/><FONT POINT-SIZE="8" COLOR="{_GREY}">{html.escape(small)}</FONT>>' if small else f"<{top}>"
+def markup(title: str, name: str = "", small: str = "") -> str:
+    """Return an HTML-like label: a title and, below it in small letters, a name and a grey note."""
+    # The sign hangs below its line and would touch what stands there.
+    top = '<FONT POINT-SIZE="10">@</FONT>' if title == "@" else html.escape(title) or " "
+    bottom = [f'<FONT POINT-SIZE="10"><I>{html.escape(name)}</I></FONT>'] if name else []
+    if small:
+        bottom.append(f'<FONT POINT-SIZE="8" COLOR="{_GREY}">{html.escape(small)}</FONT>')
+    return f"<{'<BR/>'.join([top, *([' '.join(bottom)] if bottom else [])])}>"
 
 
-def ports(title: str, parts: list[str], small: str) -> str:
+def ports(title: str, names: list[str], small: str) -> str:
     """Return an HTML-like label with one field for each result, so that edges leave from their own."""
-    fields = "".join([f'<TD PORT="s{i}" WIDTH="34">{html.escape(part)}</TD>' for i, part in enumerate(parts)])
+    fields = "".join(
+        [
+            f'<TD PORT="s{i}" WIDTH="34">{f"<I>{html.escape(name)}</I>" if name else i}</TD>'
+            for i, name in enumerate(names)
+        ]
+    )
     return (
         '<<TABLE BORDER="0" CELLBORDER="1" CELLSPACING="0" CELLPADDING="3" COLOR="#444444">'
-        f'<TR><TD COLSPAN="{len(parts)}">{html.escape(title)} '
+        f'<TR><TD COLSPAN="{len(names)}">{html.escape(title)} '
         f'<FONT POINT-SIZE="8" COLOR="{_GREY}">{html.escape(small)}</FONT></TD></TR><TR>{fields}</TR></TABLE>>'
     )
 

@@ -62,7 +62,7 @@ def _in_process(source: str, kind: str) -> bytes:
         # It warns about large graphs on stderr; what is too large was refused before.
         with contextlib.redirect_stderr(io.StringIO()):
             drawn: bytes = AGraph(string=source).draw(format=kind, prog="dot", args=" ".join(_resolution(kind)))
-    except (ValueError, OSError) as error:
+    except (ValueError, TypeError, OSError) as error:  # TypeError is pygraphviz stumbling over a failure
         reason = " ".join(str(error).split())[:200]
         raise LayoutError(f"the installed Graphviz cannot draw .{kind} ({reason}): {_ADVICE}") from error
     return drawn

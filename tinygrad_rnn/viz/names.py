@@ -1,0 +1,84 @@
+"""Names of results as their author wrote them: the local variables of the methods that computed them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from types import CodeType, FrameType, TracebackType
+from typing import Any
+
+from ..core import Node, Tensor
+
+Key = tuple[Node, int]
+
+
+class LocalNames:
+    """While active, notes under which local variables the results of `forward` methods were kept.
+
+    A function in which fewer than two results have a name is passed over: `y = x @ weight` tells a reader nothing.
+
+    Args:
+        code: of one more function to watch, whatever it is called.
+
+    Attributes:
+        found: name of a result, by node and output.
+
+    Example:
+        >>> import numpy as np
+        >>> import tinygrad_rnn as tg
+        >>> from tinygrad_rnn.viz.names import LocalNames
+        >>> def step(x):
+        ...     gate = tg.sigmoid(x)
+        ...     memory = np.tanh(x)
+        ...     return gate * memory
+        >>> with LocalNames(step.__code__) as names:
+        ...     y = step(tg.Tensor([1.0], requires_grad=True))
+        >>> sorted(names.found.values())
+        ['gate', 'memory', 'x']
+    """
+
+    def __init__(self, code: CodeType | None = None) -> None:
+        self.found: dict[Key, str] = {}
+        self._code = code
+        self._local: dict[FrameType, dict[Key, str]] = {}
+        self._given: dict[FrameType, set[Key]] = {}
+        self._before: Any = None
+
+    def __enter__(self) -> LocalNames:
+        self._before = sys.gettrace()
+        sys.settrace(self._enter_frame)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        sys.settrace(self._before)
+        self._local.clear()
+        self._given.clear()
+
+    def _enter_frame(self, frame: FrameType, event: str, arg: Any) -> Any:
+        if frame.f_code.co_name != "forward" and frame.f_code is not self._code:
+            return None
+        # What a function is given was named by its caller, unless it is a leaf.
+        self._given[frame] = {key for key, _ in _results(frame) if key[0].primitive is not None}
+        self._local[frame] = {}
+        return self._look
+
+    def _look(self, frame: FrameType, event: str, arg: Any) -> Any:
+        local = self._local.get(frame)
+        if local is None:
+            return None
+        for key, name in _results(frame):
+            if key not in self._given[frame]:
+                local.setdefault(key, name)
+        if event == "return":
+            if len({name for (node, _), name in local.items() if node.primitive is not None}) > 1:
+                self.found = local | self.found
+            del self._local[frame], self._given[frame]
+        return self._look
+
+
+def _results(frame: FrameType) -> Iterator[tuple[Key, str]]:
+    for name, value in frame.f_locals.items():
+        if isinstance(value, Tensor) and value.node is not None and not name.startswith("_"):
+            yield (value.node, value._index), name
