@@ -23,10 +23,12 @@ from .core import (
     jacobian,
     jvp,
     no_grad,
+    per_sample_grad,
     random,
     scope,
     value_and_grad,
     vjp,
+    vmap,
 )
 from .ops import gelu, log_softmax, logsumexp, one_hot, relu, sigmoid, silu, softmax, softplus
 
@@ -58,6 +60,7 @@ __all__ = [
     "no_grad",
     "one_hot",
     "optim",
+    "per_sample_grad",
     "random",
     "relu",
     "scope",
@@ -70,4 +73,5 @@ __all__ = [
     "value_and_grad",
     "viz",
     "vjp",
+    "vmap",
 ]

@@ -7,6 +7,7 @@ from .graph import Graph
 from .modes import debug, enable_grad, no_grad, scope
 from .node import Array, Node, Spec
 from .primitive import Primitive, implements
+from .stacked import per_sample_grad, vmap
 from .tensor import HookHandle, Tensor
 from .transforms import grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
@@ -31,8 +32,10 @@ __all__ = [
     "jacobian",
     "jvp",
     "no_grad",
+    "per_sample_grad",
     "random",
     "scope",
     "value_and_grad",
     "vjp",
+    "vmap",
 ]

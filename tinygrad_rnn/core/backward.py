@@ -81,21 +81,20 @@ def sweep(
     totals = Totals(wrap)
     cotangents, add = totals.cotangents, totals.add
     for root, slot, seed in seeds:
-        add(root.specs[slot], seed)
+        add(root, slot, seed)
 
     while order:
         node = order.pop()
-        specs = node.specs
-        gs = [cotangents.pop(specs[0], None)]
-        for spec in specs[1:]:
-            gs.append(cotangents.pop(spec, None))
+        gs = [cotangents.pop(node, None)]
+        for slot in range(1, len(node.specs)):
+            gs.append(cotangents.pop((node, slot), None))
         if node.watches is not None:
             for slot, watch in node.watches.items():
                 if gs[slot] is not None:
                     if watch.hooks:
                         gs[slot] = _run_hooks(watch, gs[slot], node.specs[slot], wrap)
                     if watch.keeps_grad and targets is None:
-                        deposits.append((watch, gs[slot], node.specs[slot] in totals.owned and not watch.hooks))
+                        deposits.append((watch, gs[slot], _key(node, slot) in totals.owned and not watch.hooks))
         if node in wanted:
             found.update({(node, slot): cotangent for slot, cotangent in enumerate(gs) if cotangent is not None})
         primitive, parents = node.primitive, node.parents
@@ -119,17 +118,19 @@ def sweep(
                     pulled = rules[index](g, out, *args, **params)
                     if debugging:
                         _check_finite(pulled, node)
-                    spec = parent.specs[slots[index]]
+                    slot = slots[index]
+                    spec = parent.specs[slot]
                     if (
                         type(pulled) is np.ndarray
-                        and spec not in cotangents
+                        and slot == 0
+                        and parent not in cotangents
                         and pulled.shape == spec.shape
                         and pulled.dtype is spec.dtype
                         and wrap is None
                     ):
-                        cotangents[spec] = pulled  # as `add` does: nearly all go this way, and a call costs
+                        cotangents[parent] = pulled  # as `add` does: nearly all go this way, and a call costs
                     else:
-                        add(spec, pulled)
+                        add(parent, slot, pulled)
         else:
             needs = [parent is not None and (needed is None or parent in needed) for parent in parents]
             every = primitive.pull(gs, outs, args, needs, node.params)
@@ -137,7 +138,7 @@ def sweep(
                 if need and pulled is not None:
                     if debugging:
                         _check_finite(pulled, node)
-                    add(parent.specs[slot], pulled)  # type: ignore[union-attr]
+                    add(parent, slot, pulled)  # type: ignore[arg-type]
 
     for watch, cotangent, is_owned in deposits:
         if watch.grad is not None:
@@ -162,16 +163,16 @@ class Totals:
 
     def __init__(self, wrap: Wrap | None) -> None:
         self.wrap = wrap
-        self.cotangents: dict[Spec, Any] = {}
-        self.owned: set[Spec] = set()
+        self.cotangents: dict[Any, Any] = {}
+        self.owned: set[Any] = set()
 
-    def add(self, spec: Spec, cotangent: Any) -> None:
+    def add(self, node: Node, slot: int, cotangent: Any) -> None:
         """Add a cotangent to an output, summed over broadcast axes and in the output's dtype."""
-        cotangents = self.cotangents
+        spec, key, cotangents = node.specs[slot], _key(node, slot), self.cotangents
         if type(cotangent) is not np.ndarray and self.wrap is None:
             if type(cotangent) is Addend:
                 assert cotangent.primitive.accumulate is not None
-                cotangent.primitive.accumulate(self._buffer(spec), *cotangent.args, **cotangent.params)
+                cotangent.primitive.accumulate(self._buffer(spec, key), *cotangent.args, **cotangent.params)
                 return
             cotangent = np.asarray(cotangent)
         elif type(cotangent) is Addend:
@@ -180,25 +181,30 @@ class Totals:
             cotangent = sum_to(cotangent, spec)
         if cotangent.dtype is not spec.dtype and cotangent.dtype != spec.dtype:
             cotangent = cotangent.astype(spec.dtype)
-        total = cotangents.get(spec)
+        total = cotangents.get(key)
         if total is None:
-            cotangents[spec] = cotangent
+            cotangents[key] = cotangent
         elif self.wrap is not None:
-            cotangents[spec] = total + cotangent
-        elif spec in self.owned:
+            cotangents[key] = total + cotangent
+        elif key in self.owned:
             np.add(total, cotangent, out=total)
         else:
             total = total + cotangent
-            cotangents[spec] = total if total.shape else np.asarray(total)
-            self.owned.add(spec)
+            cotangents[key] = total if total.shape else np.asarray(total)
+            self.owned.add(key)
 
-    def _buffer(self, spec: Spec) -> Array:
+    def _buffer(self, spec: Spec, key: Any) -> Array:
         """Return an array of the sweep's own that holds the total so far."""
-        if spec not in self.owned:
-            total = self.cotangents.get(spec)
-            self.cotangents[spec] = np.zeros(spec.shape, spec.dtype) if total is None else total.copy()
-            self.owned.add(spec)
-        return self.cotangents[spec]  # type: ignore[no-any-return]
+        if key not in self.owned:
+            total = self.cotangents.get(key)
+            self.cotangents[key] = np.zeros(spec.shape, spec.dtype) if total is None else total.copy()
+            self.owned.add(key)
+        return self.cotangents[key]  # type: ignore[no-any-return]
+
+
+def _key(node: Node, slot: int) -> Any:
+    """Return what stands for an output in a dict: the node itself for the first, which nearly all are."""
+    return (node, slot) if slot else node
 
 
 def sum_to(cotangent: Any, spec: Spec) -> Any:

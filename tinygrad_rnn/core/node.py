@@ -21,7 +21,7 @@ next_sequence = count().__next__
 
 
 class Spec:
-    """Shape and dtype of an array, without its value: what stands for one output of a node.
+    """Shape and dtype of an array, without its value.
 
     A gradient rule gets one in place of each argument that its primitive does not save.
     """
@@ -44,6 +44,23 @@ class Spec:
 
     def __repr__(self) -> str:
         return f"{self.dtype}{list(self.shape)}"
+
+
+_specs: dict[Any, tuple[Spec]] = {}
+
+
+def spec_of(array: Array) -> tuple[Spec]:
+    """Return the spec of an array in a tuple, as nodes keep it; one object for all arrays of a shape and dtype.
+
+    A tape of a million nodes then holds a handful of them, which spares memory and above all the garbage collector.
+    """
+    key = (array.shape, array.dtype)
+    found = _specs.get(key)
+    if found is None:
+        if len(_specs) > 10_000:
+            _specs.clear()
+        found = _specs[key] = (Spec(*key),)
+    return found
 
 
 class Watch:

@@ -10,7 +10,7 @@ import numpy as np
 from .dispatch import implementations
 from .errors import ConversionError, NonFiniteError, NoRuleError, ShapeError
 from .modes import Modes, current, user_line
-from .node import Node, Spec
+from .node import Node, spec_of
 from .tensor import Tensor
 
 Rule = Callable[..., Any]
@@ -133,17 +133,19 @@ class Primitive:
         for i, arg in enumerate(args):
             if isinstance(arg, Tensor):
                 has_tensor = True
-                value = arg._data
                 node = arg._node
+                slot = arg._index
+                if slot < 0:
+                    return arg.call(self, args, params)  # type: ignore[attr-defined]
+                value = arg._data
                 if node is not None:
                     recorded = True
-                    slot = arg._index
                     if slot:
                         slots = slots or [0] * len(args)
                         slots[i] = slot
                     saved.append(value if i in saves else node.specs[slot])
                 else:
-                    saved.append(value if i in saves else Spec(value.shape, value.dtype))
+                    saved.append(value if i in saves else spec_of(value)[0])
                 parents.append(node)
             else:
                 value = arg if type(arg) in _OPERANDS else as_operand(arg)
@@ -176,8 +178,8 @@ class Primitive:
                 for i, value in enumerate(saved):
                     if type(value) is np.ndarray and not isinstance(args[i], Tensor):
                         # Users may still write to arrays of their own.
-                        saved[i] = value.copy() if i in saves else Spec(value.shape, value.dtype)
-            specs = tuple([Spec(part.shape, part.dtype) for part in outs]) if several else (Spec(out.shape, out.dtype),)
+                        saved[i] = value.copy() if i in saves else spec_of(value)[0]
+            specs = tuple([spec_of(part)[0] for part in outs]) if several else spec_of(out)
             node = Node(
                 self,
                 parents,
@@ -249,6 +251,16 @@ def implements(*functions: Any) -> Callable[[Rule], Rule]:
 def value_of(arg: Any) -> Any:
     """Return the array of a tensor, for operations that have no gradient; anything else as it is."""
     return arg._data if isinstance(arg, Tensor) else arg
+
+
+def constant(arg: Any) -> Any:
+    """Return an argument that is never differentiated, such as an index, as an array; a stack inside vmap as it is."""
+    return arg if isinstance(arg, Tensor) and arg._index < 0 else np.asarray(value_of(arg))
+
+
+def every_value(arg: Any) -> Any:
+    """Return an argument as an array, to check what it holds; of a stack inside vmap, the values of all members."""
+    return np.asarray(arg._members._data if isinstance(arg, Tensor) and arg._index < 0 else value_of(arg))  # type: ignore[attr-defined]
 
 
 def as_operand(arg: Any) -> Any:

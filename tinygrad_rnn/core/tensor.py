@@ -312,6 +312,10 @@ class Tensor(NumpyMethods):
         sweep([(node, self._index, cotangent_of(self, cotangent))], None, None, retain_graph)
 
     def _recorded(self, asked: str) -> Node:
+        if self._index < 0:
+            raise GraphError(
+                f"{asked} inside vmap, where {self!r} has no graph of its own; take gradients outside of it"
+            )
         if self._node is None:
             raise GraphError(
                 f"{asked} on {self!r}, which does not require grad: nothing was recorded. Give requires_grad=True to "

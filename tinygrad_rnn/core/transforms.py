@@ -65,6 +65,7 @@ def _fresh(value: Any) -> Any:
     """Return a tensor of the same value with a node of its own; integers and bools are constants."""
     if isinstance(value, Tensor):
         if value.requires_grad:
+            value._recorded("a transform")
             return identity(value)
         data = value._data
     else:

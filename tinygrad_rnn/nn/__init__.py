@@ -2,6 +2,7 @@
 
 from . import init
 from .cells import Cell, GRUCell, LSTMCell, RNNCell
+from .functional import functional_call
 from .layers import Dropout, Embedding, LayerNorm, Linear, Sequential
 from .losses import binary_cross_entropy_with_logits, cross_entropy, mse_loss, nll_loss
 from .module import Module, ModuleList
@@ -27,6 +28,7 @@ __all__ = [
     "Sequential",
     "binary_cross_entropy_with_logits",
     "cross_entropy",
+    "functional_call",
     "init",
     "mse_loss",
     "nll_loss",

@@ -65,8 +65,7 @@ class Cell(Module):
                 f"{type(self).__name__} has no hidden_size and no initial_state(batch_size); set self.hidden_size in "
                 "__init__ if its state is one array (batch, hidden_size), otherwise write initial_state"
             )
-        dtypes = [parameter.dtype for parameter in self.parameters()]
-        return Tensor(np.zeros((batch_size, self.hidden_size), np.result_type(*dtypes) if dtypes else np.float32))
+        return Tensor(np.zeros((batch_size, self.hidden_size), self._parameter_dtype()))
 
 
 class RNNCell(Cell):

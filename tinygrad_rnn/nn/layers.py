@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core import Tensor, errors, random
-from ..core.primitive import value_of
+from ..core.primitive import constant, every_value
 from . import init
 from .module import Module, ModuleList
 from .parameter import Parameter
@@ -80,7 +80,7 @@ class Embedding(Module):
 
     def forward(self, indices: Any) -> Tensor:
         """Map integers (...) to vectors (..., embedding_dim)."""
-        array = np.asarray(value_of(indices))
+        array = every_value(indices)
         if array.dtype.kind not in "iu":
             raise errors.DtypeError(
                 f"an embedding read by {array.dtype}; give integers, such as indices.astype(np.intp)"
@@ -91,7 +91,7 @@ class Embedding(Module):
                 f"indices from {array.min()} to {array.max()} in an embedding of {self.num_embeddings} vectors; give "
                 f"integers from 0 to {self.num_embeddings - 1}"
             )
-        return self.weight[array]
+        return self.weight[constant(indices)]
 
     def extra_repr(self) -> str:
         """Return the sizes."""

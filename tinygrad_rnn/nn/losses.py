@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..core import Tensor, errors
-from ..core.primitive import as_operand, value_of
+from ..core.primitive import as_operand, constant, every_value
 from ..ops import log_softmax, softplus
 
 
@@ -122,14 +122,14 @@ def binary_cross_entropy_with_logits(logits: Any, targets: Any, reduction: str =
     """
     logits, targets = _same_shape("binary_cross_entropy_with_logits", logits, targets)
     if targets.dtype.kind != "f":
-        targets = value_of(targets).astype(logits.dtype)
+        targets = targets.astype(logits.dtype)
     # Both terms are positive, so nothing cancels at either end.
     return _reduced(targets * softplus(-logits) + (1 - targets) * softplus(logits), reduction)
 
 
 def _classes(loss: str, scores: Any, targets: Any, ignore_index: int) -> tuple[Any, Any]:
     """Return the targets with class 0 for the ignored ones, and the mask of the others; None where all count."""
-    ids = np.asarray(value_of(targets))
+    ids, every = constant(targets), every_value(targets)
     if ids.dtype.kind not in "iu":
         raise errors.DtypeError(f"{loss}: targets of dtype {ids.dtype}; give integers, the numbers of the classes")
     if scores.ndim == 0 or ids.shape != scores.shape[:-1]:
@@ -138,12 +138,13 @@ def _classes(loss: str, scores: Any, targets: Any, ignore_index: int) -> tuple[A
             "targets (...)"
         )
     classes, counted = scores.shape[-1], None
-    if (ids == ignore_index).any():
+    if (every == ignore_index).any():
         counted = ids != ignore_index
         ids = np.where(counted, ids, 0)
-    if ids.size and (ids.min() < 0 or ids.max() >= classes):
+        every = np.where(every != ignore_index, every, 0)
+    if every.size and (every.min() < 0 or every.max() >= classes):
         raise errors.DataError(
-            f"{loss}: targets from {ids.min()} to {ids.max()} for {classes} classes; give integers from 0 to "
+            f"{loss}: targets from {every.min()} to {every.max()} for {classes} classes; give integers from 0 to "
             f"{classes - 1}, or {ignore_index} for a target to ignore"
         )
     return ids, counted
@@ -172,8 +173,11 @@ def _reduced(losses: Any, reduction: str, counted: Any = None) -> Tensor:
     elif reduction == "sum":
         out = np.sum(losses)
     elif reduction == "mean":
-        count = losses.size if counted is None else int(counted.sum())
-        out = np.sum(losses) * (1 / max(count, 1))
+        if counted is None:
+            out = np.sum(losses) * (1 / max(losses.size, 1))
+        else:
+            number = np.maximum(np.sum(np.where(counted, 1, 0)), 1)
+            out = np.sum(losses) / number.astype(losses.dtype)
     else:
         raise errors.ConfigError(f'reduction is {reduction!r}; give "mean", "sum" or "none"')
     return out if isinstance(out, Tensor) else Tensor(out)

@@ -250,6 +250,11 @@ class Module:
             targets[name] = getattr(module, key), partial(setattr, module, key)
         return load(type(self).__name__, targets, state, strict)
 
+    def _parameter_dtype(self) -> np.dtype[Any]:
+        """Return the dtype that all parameters promote to; float32 where there is none."""
+        dtypes = [parameter.dtype for parameter in self.parameters()]
+        return np.result_type(*dtypes) if dtypes else np.dtype(np.float32)
+
     def zero_grad(self) -> None:
         """Set the `.grad` of every parameter to None."""
         for parameter in self.parameters():

@@ -3,19 +3,34 @@
 Importing this package makes NumPy's functions work on tensors; the names below are what NumPy lacks.
 """
 
-from . import arithmetic, comparison, elementwise, indexing, linalg, reductions, shape
+from . import (
+    algebra,
+    arithmetic,
+    comparison,
+    elementwise,
+    indexing,
+    layout,
+    linalg,
+    pairs,
+    reductions,
+    shape,
+    transcendental,
+)
 from .activations import gelu, log_softmax, logsumexp, one_hot, relu, sigmoid, silu, softmax, softplus
 
 __all__ = [
+    "algebra",
     "arithmetic",
     "comparison",
     "elementwise",
     "gelu",
     "indexing",
+    "layout",
     "linalg",
     "log_softmax",
     "logsumexp",
     "one_hot",
+    "pairs",
     "reductions",
     "relu",
     "shape",
@@ -23,4 +38,5 @@ __all__ = [
     "silu",
     "softmax",
     "softplus",
+    "transcendental",
 ]

@@ -146,7 +146,7 @@ def _logsumexp_forward(a: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
 
 def _logsumexp_weights(out: Any, a: Any, axis: tuple[int, ...]) -> Any:
     out = out.reshape(kept_shape(a.shape, axis))
-    return np.exp(a - np.where(np.isneginf(value_of(out)), 0, out))
+    return np.exp(a - np.where(np.isneginf(out), 0, out))
 
 
 _logsumexp = Primitive("logsumexp", _logsumexp_forward)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.primitive import Primitive, as_operand, implements, value_of
+from ..core.primitive import Primitive, as_operand, constant, implements
 
 
 def ufunc(primitive: Primitive, function: Any) -> Primitive:
@@ -91,7 +91,7 @@ where.defjvp(
 
 @implements(np.where)
 def _where(condition: Any, *choices: Any) -> Any:
-    condition = np.asarray(value_of(condition))
+    condition = constant(condition)
     if not choices:
         return np.where(condition)
     a, b = choices
@@ -113,7 +113,7 @@ clip.defjvp(
 
 def _extremes(a: Any) -> tuple[Any, Any]:
     """Return the lowest and the highest value of an array's dtype: infinities would turn integers into floats."""
-    dtype = np.asarray(value_of(a)).dtype
+    dtype = a.dtype if hasattr(a, "dtype") else np.asarray(a).dtype
     if dtype.kind in "iu":
         return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
     return (False, True) if dtype.kind == "b" else (-np.inf, np.inf)

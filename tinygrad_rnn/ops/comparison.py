@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..core.primitive import implements, value_of
+from ..core.stacked import Stacked, on_members
+from ..core.tensor import Tensor
 from ..core.tree import tree_map
 
 _FUNCTIONS: tuple[Callable[..., Any], ...] = (
@@ -17,17 +19,35 @@ _FUNCTIONS: tuple[Callable[..., Any], ...] = (
     *(np.any, np.all, np.count_nonzero, np.nonzero, np.flatnonzero, np.argwhere),
     *(np.argmax, np.argmin, np.argsort, np.searchsorted),
     *(np.array_equal, np.allclose, np.isclose),
+    *(np.array_repr, np.array_str, np.array2string),
+)
+
+# These ask for shape and dtype alone, which a stack inside vmap can tell.
+_OF_SPECS: tuple[Callable[..., Any], ...] = (
     *(np.shape, np.ndim, np.size, np.result_type, np.iscomplexobj, np.isrealobj),
     *(np.zeros_like, np.ones_like, np.full_like, np.empty_like),
-    *(np.array_repr, np.array_str, np.array2string),
 )
 
 
 def _on_values(function: Callable[..., Any]) -> None:
     @implements(function)
     def call(*args: Any, **kwargs: Any) -> Any:
+        if any(isinstance(arg, Stacked) for arg in args):
+            return on_members(function, args, kwargs)
         return function(*tree_map(value_of, args), **tree_map(value_of, kwargs))
+
+
+def _on_specs(function: Callable[..., Any]) -> None:
+    @implements(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return function(*tree_map(_stand_in, args), **tree_map(_stand_in, kwargs))
+
+
+def _stand_in(arg: Any) -> Any:
+    return np.broadcast_to(np.zeros((), arg.dtype), arg.shape) if isinstance(arg, Tensor) else arg
 
 
 for _function in _FUNCTIONS:
     _on_values(_function)
+for _function in _OF_SPECS:
+    _on_specs(_function)

@@ -9,7 +9,7 @@ import numpy as np
 from ..core.backward import Addend
 from ..core.errors import ShapeError
 from ..core.node import Array
-from ..core.primitive import Primitive, implements, value_of
+from ..core.primitive import Primitive, constant, implements
 from ..core.tensor import Tensor
 
 _ARRAY = object()  # stands in an index for the next array argument
@@ -74,12 +74,12 @@ def _getitem(a: Tensor, key: Any) -> Any:
         if part is None or part is Ellipsis or isinstance(part, (int, slice, np.integer, np.bool)):
             index.append(part)
         else:
-            array = np.asarray(value_of(part))
+            array = constant(part)
             if isinstance(part, (list, tuple)) and not array.size:
                 array = array.astype(np.intp)
             if array.dtype.kind not in "iub":
                 raise IndexError(f"an index of dtype {array.dtype}; give integers, slices, None, ... or a bool mask")
-            if array.ndim == 0 and array.dtype.kind != "b":
+            if array.ndim == 0 and array.dtype.kind != "b" and isinstance(array, np.ndarray):
                 index.append(int(array))
                 continue
             arrays.append(array)
@@ -104,7 +104,7 @@ def _along(indices: Any, axis: int, ndim: int) -> tuple[Any, ...]:
 
 @implements(np.take_along_axis)
 def _take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
-    indices = np.asarray(value_of(indices))
+    indices = constant(indices)
     if axis is None:
         arr, axis = arr.reshape(-1), 0
     axis = range(arr.ndim)[axis]
@@ -131,6 +131,6 @@ def _broadcast_except(arr: Any, indices: Any, axis: int) -> tuple[Any, Any]:
 @implements(np.take)
 def _take(a: Any, indices: Any, axis: int | None = None) -> Any:
     if axis is None:
-        return a.reshape(-1)[np.asarray(value_of(indices))]
+        return a.reshape(-1)[constant(indices)]
     axis = range(a.ndim)[axis]
-    return a[(slice(None),) * axis + (np.asarray(value_of(indices)),)]
+    return a[(slice(None),) * axis + (constant(indices),)]

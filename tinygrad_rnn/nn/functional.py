@@ -1,0 +1,61 @@
+"""functional_call: a module as a function of its parameters, for the transforms."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from ..core.errors import StateDictError
+from ..core.tensor import Tensor
+from .module import Module
+from .parameter import Parameter
+
+
+def functional_call(module: Module, parameters: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+    """Call a module with other values in place of its parameters; the module itself stays as it is.
+
+    Args:
+        module: any module.
+        parameters: tensors or arrays by dotted name; parameters that are not named keep their own.
+        args: what the module is called with.
+        kwargs: likewise.
+
+    Returns:
+        What the module returns.
+
+    Raises:
+        StateDictError: if a name is no parameter of the module.
+
+    Example:
+        >>> import numpy as np
+        >>> import tinygrad_rnn as tg
+        >>> from tinygrad_rnn import nn
+        >>> layer = nn.Linear(2, 1)
+        >>> slopes = tg.grad(lambda p: np.sum(nn.functional_call(layer, p, np.ones((5, 2)))))(layer.state_dict())
+        >>> slopes["weight"].data.tolist(), slopes["bias"].data.tolist()
+        ([[5.0], [5.0]], [5.0])
+    """
+    known = dict(module.named_parameters())
+    if unknown := [name for name in parameters if name not in known]:
+        raise StateDictError(
+            f"{type(module).__name__} has no parameter {', '.join(unknown)}; its parameters are {', '.join(known)}"
+        )
+    values = {
+        id(known[name]): value if isinstance(value, Tensor) else Tensor(value) for name, value in parameters.items()
+    }
+    return _replaced(module, values, {})(*args, **kwargs)
+
+
+def _replaced(module: Module, values: dict[int, Any], done: dict[int, Module]) -> Module:
+    """Return a copy of a module, and of those inside it, with other tensors for some of its parameters."""
+    if id(module) not in done:
+        clone = done[id(module)] = copy.copy(module)
+        dtype = next((values[id(p)].dtype for p in module.parameters() if id(p) in values), module._parameter_dtype())
+        vars(clone)["_parameter_dtype"] = lambda: dtype
+        for name, part in module._members():
+            if isinstance(part, Parameter):
+                vars(clone)[name] = values.get(id(part), part)
+            else:
+                vars(clone)[name] = _replaced(part, values, done)
+    return done[id(module)]
