@@ -12,7 +12,15 @@ from ..core.node import Array
 from ..core.primitive import Primitive, constant, implements
 from ..core.tensor import Tensor
 
-_ARRAY = object()  # stands in an index for the next array argument
+
+class _Array:
+    """Stands in an index for the next array argument."""
+
+    def __repr__(self) -> str:
+        return "array"
+
+
+_ARRAY = _Array()
 
 
 def _key(index: Any, arrays: Any) -> Any:
