@@ -96,7 +96,7 @@ def test_a_small_model_has_one_thread_while_it_trains(product, during):
 
 def test_samples_are_said_once_per_row():
     said = []
-    trainer = SimpleNamespace(history=[], step=0)
+    trainer = SimpleNamespace(history=[row(0)], step=0)
     sample = train.Sample(lambda step: f"a\nsample of {step}", said.append)
     sample.start(trainer)
     for step in (1, 2, 3):

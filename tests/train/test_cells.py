@@ -1,5 +1,7 @@
 """A cell is named by the user, and what is wrong with its file is said in one line."""
 
+import sys
+
 import pytest
 
 from tinygrad_rnn import nn, train
@@ -27,7 +29,9 @@ def file(tmp_path):
 
 
 def test_a_class_comes_from_a_file_that_may_import_its_neighbours(file):
+    before = list(sys.path)
     cell = train.import_cell(f"{file}:Mine")
+    assert sys.path == before
     assert issubclass(cell, nn.Cell) and cell(2, 3).hidden_size == 3
 
 

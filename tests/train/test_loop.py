@@ -190,7 +190,7 @@ def test_a_handler_of_ones_own_is_kept():
 
 
 def test_training_and_evaluation_have_their_modes():
-    watched = Watched(model(dropout=0.5))
+    watched = Watched(model(dropout=0.5)).eval()
     evaluation = train.Evaluate(Streams(IDS, 1, 20), times=1)
     trainer(watched, epochs=1, callbacks=[evaluation]).fit()
     assert watched.modes == (True,) * 5 + (False,) * 5

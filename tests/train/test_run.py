@@ -51,6 +51,7 @@ def test_a_run_is_loaded_as_it_was(tmp_path, text_file):
     run, _ = trained(tmp_path / "run", text_file)
     loaded = train.Run.load(tmp_path / "run")
     assert loaded.config == run.config and loaded.vocabulary == run.vocabulary and loaded.source == run.source
+    assert not loaded.model.training
     assert loaded.step == run.step and loaded.history == run.history
     for name, value in run.model.state_dict().items():
         np.testing.assert_array_equal(loaded.model.state_dict()[name], value)

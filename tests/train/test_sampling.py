@@ -84,6 +84,7 @@ def test_the_greatest_random_number_draws_a_class_that_is_possible():
 
 def test_the_prime_changes_what_follows_and_an_empty_one_is_the_start_of_a_line():
     assert text(prime="\n", temperature=1.0) == text(prime="", temperature=1.0) != text(prime="abc", temperature=1.0)
+    assert text(prime="aac", temperature=1.0) != text(prime="bbc", temperature=1.0)
 
 
 def test_a_vocabulary_without_line_ends_can_start_too():

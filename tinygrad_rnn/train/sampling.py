@@ -95,5 +95,4 @@ def draw(logits: np.ndarray, temperature: float, rng: np.random.Generator) -> in
     with np.errstate(over="ignore"):  # A gap that a tiny temperature makes infinite is a probability of 0.
         weights = np.exp((exact - exact.max()) / temperature)
     ends = np.cumsum(weights)
-    below = min(rng.random() * ends[-1], np.nextafter(ends[-1], 0.0))  # The product may be rounded up to the end.
-    return int(np.searchsorted(ends, below, side="right"))
+    return int(np.searchsorted(ends, rng.random() * ends[-1], side="right"))
