@@ -122,7 +122,7 @@ def _linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, axis:
     start, stop = _array(start), _array(stop)
     at = np.linspace(0.0, 1.0, num, endpoint=endpoint)
     shape = np.broadcast_shapes(start.shape, stop.shape)
-    at = at.reshape((num,) + (1,) * len(shape)).astype(np.result_type(start.dtype, stop.dtype, np.float32))
+    at = at.reshape((num,) + (1,) * len(shape)).astype(np.result_type(start.dtype, stop.dtype, 0.0))
     return np.moveaxis(start * (1 - at) + stop * at, 0, axis)
 
 

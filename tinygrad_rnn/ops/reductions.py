@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from ..core.errors import NoRuleError
 from ..core.primitive import Primitive, as_operand, implements
 from ..core.tensor import Tensor
 from .shape import broadcast_to, flip
@@ -117,27 +116,6 @@ def _var(a: Any, axis: Any = None, dtype: Any = None, ddof: float = 0, keepdims:
 @implements(np.std)
 def _std(a: Any, axis: Any = None, dtype: Any = None, ddof: float = 0, keepdims: bool = False) -> Any:
     return np.sqrt(_var(a, axis, dtype, ddof, keepdims))
-
-
-def _norm_rate(out: Any, a: Any, axis: Any) -> Any:
-    """Return the direction of each vector; at 0, where there is none, 0."""
-    length = out.reshape(kept_shape(a.shape, axes_of(a, axis)))
-    return a / np.where(np.equal(length, 0), 1, length)
-
-
-norm = Primitive("norm", lambda a, axis, keepdims: np.linalg.norm(a, axis=axis, keepdims=keepdims))
-norm.defvjp(lambda g, out, a, axis, keepdims: _spread(g, a, axes_of(a, axis)) * _norm_rate(out, a, axis))
-norm.defjvp(
-    lambda da, out, a, axis, keepdims: (da * _norm_rate(out, a, axis)).sum(axis=axes_of(a, axis), keepdims=keepdims)
-)
-
-
-@implements(np.linalg.norm)
-def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    of_vectors = isinstance(axis, int) or (axis is None and x.ndim == 1)
-    if ord not in ((None, 2) if of_vectors else (None, "fro")):
-        raise NoRuleError(f"np.linalg.norm with ord={ord!r} has no rule for tensors; leave it away, or compose it")
-    return norm(x, axis=axis, keepdims=bool(keepdims))
 
 
 @implements(np.prod)
