@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
+import threadpoolctl
 
 from tinygrad_rnn import train
 from tinygrad_rnn.train import callbacks
@@ -79,8 +80,6 @@ def test_metrics_of_a_run_that_was_killed_before_its_first_checkpoint_are_remove
 
 @pytest.mark.parametrize(("product", "during"), [(2**23, 1), (2**23 + 1, 2)])
 def test_a_small_model_has_one_thread_while_it_trains(product, during):
-    threadpoolctl = pytest.importorskip("threadpoolctl")
-
     def threads():
         return {pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"}
 

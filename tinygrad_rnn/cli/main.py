@@ -152,8 +152,10 @@ def _sample(options: argparse.Namespace) -> None:
 
 def _draw(run: train.Run) -> None:
     """Draw one step of the model; without a layout program, write down what it would draw."""
-    logits, _ = run.model(np.zeros((1, 1), dtype=np.int64))
-    picture = viz.draw(logits)
+    model = run.model.eval()
+    ids = np.zeros((1, 1), dtype=np.int64)
+    _, state = model(ids)
+    picture = viz.draw(model, ids, state)
     try:
         picture.save(run.folder / "graph.svg")
     except viz.LayoutError:

@@ -86,8 +86,8 @@ def sweep(
     while order:
         node = order.pop()
         gs = [cotangents.pop(node, None)]
-        for slot in range(1, len(node.specs)):
-            gs.append(cotangents.pop((node, slot), None))
+        if len(node.specs) > 1:
+            gs += [cotangents.pop((node, slot), None) for slot in range(1, len(node.specs))]
         if node.watches is not None:
             for slot, watch in node.watches.items():
                 if gs[slot] is not None:

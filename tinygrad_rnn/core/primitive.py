@@ -134,17 +134,18 @@ class Primitive:
             if isinstance(arg, Tensor):
                 has_tensor = True
                 node = arg._node
-                slot = arg._index
-                if slot < 0:
-                    return arg.call(self, args, params)  # type: ignore[attr-defined]
-                value = arg._data
                 if node is not None:
                     recorded = True
+                    slot = arg._index
                     if slot:
+                        if slot < 0:
+                            return arg.call(self, args, params)  # type: ignore[attr-defined]
                         slots = slots or [0] * len(args)
                         slots[i] = slot
+                    value = arg._data
                     saved.append(value if i in saves else node.specs[slot])
                 else:
+                    value = arg._data
                     saved.append(value if i in saves else spec_of(value)[0])
                 parents.append(node)
             else:
@@ -154,7 +155,7 @@ class Primitive:
                 saved.append(value)
             values.append(value)
         try:
-            out = self.forward(*values, **params)
+            out = self.forward(*values, **params) if params else self.forward(*values)
         except ValueError as error:
             if type(error) is not ValueError:
                 raise
@@ -172,33 +173,32 @@ class Primitive:
             self._check_finite(out, modes)
 
         node = None
-        outs = out if several else (out,)
         if recorded and modes.recording:
             if has_array:
                 for i, value in enumerate(saved):
                     if type(value) is np.ndarray and not isinstance(args[i], Tensor):
                         # Users may still write to arrays of their own.
                         saved[i] = value.copy() if i in saves else spec_of(value)[0]
-            specs = tuple([spec_of(part)[0] for part in outs]) if several else spec_of(out)
+            specs = tuple([spec_of(part)[0] for part in out]) if several else spec_of(out)
+            outs = specs if not self._saves_out else out if several else (out,)
             node = Node(
                 self,
                 parents,
                 slots or (_FIRST_OUTPUT[len(args)] if len(args) < 8 else [0] * len(args)),
                 saved,
                 params or _NO_PARAMS,
-                outs if self._saves_out else specs,
+                outs,
                 specs,
                 modes,
             )
-        results: list[Tensor] = []
-        for part in outs:
-            tensor = _new_tensor(Tensor)
-            tensor._data = part
-            tensor._node = node
-            tensor._index = len(results)
-            tensor._name = None
-            results.append(tensor)
-        return results if several else tensor
+        if several:
+            return [Tensor._wrap(part, node, index) for index, part in enumerate(out)]
+        tensor = _new_tensor(Tensor)
+        tensor._data = out
+        tensor._node = node
+        tensor._index = 0
+        tensor._name = None
+        return tensor
 
     def _shapes_message(self, args: Any, params: Any, error: Exception) -> str:
         shapes = []

@@ -8,17 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import threadpoolctl  # type: ignore[import-untyped]
 from tqdm import tqdm
 
 from ..core.errors import NonFiniteError
 from .curve import draw_curve
 from .files import replace
 from .loop import Batches, Callback, Trainer, evaluate
-
-try:
-    import threadpoolctl  # type: ignore[import-untyped]
-except ImportError:
-    threadpoolctl = None
 
 Say = Callable[[str], None]
 
@@ -215,7 +211,7 @@ class SaveCheckpoint(Callback):
 
 
 class OneThread(Callback):
-    """Keeps the products of a small model on one thread, where threadpoolctl is installed.
+    """Keeps the products of a small model on one thread.
 
     They are done before a second thread has woken up; on a busy machine, waiting for it made a step ten times as long.
 
@@ -229,7 +225,7 @@ class OneThread(Callback):
 
     def start(self, trainer: Trainer) -> None:
         """Take the other threads away."""
-        if self._small and threadpoolctl is not None:
+        if self._small:
             self._limits = threadpoolctl.threadpool_limits(limits=1, user_api="blas")
 
     def close(self) -> None:
