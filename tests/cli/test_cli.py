@@ -108,7 +108,7 @@ def test_without_a_layout_program_the_dot_file_is_left_with_advice(capsys, monke
                 raise viz.LayoutError("no program")
             Path(path).write_text("digraph {}")
 
-    monkeypatch.setattr(viz, "draw", lambda tensor: Picture())
+    monkeypatch.setattr(viz, "draw", lambda *what: Picture())
     out, _ = trained(capsys)
     assert Path("runs/1/graph.dot").exists() and not Path("runs/1/graph.svg").exists()
     assert len(re.findall(r"^.*graph\.dot: pip install.*$", out, re.MULTILINE)) == 1
