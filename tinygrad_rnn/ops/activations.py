@@ -91,8 +91,15 @@ def softplus(x: Any) -> Any:
 
 
 _erf = Primitive("erf", lambda a: np.asarray(_ERF(a), np.asarray(a).dtype), saves=(0,))
-_erf.defvjp(lambda g, out, a: g * (2 / math.sqrt(math.pi)) * np.exp(-a * a))
-_erf.defjvp(lambda da, out, a: da * (2 / math.sqrt(math.pi)) * np.exp(-a * a))
+
+
+def _erf_rule(g: Any, out: Any, a: Any) -> Any:
+    a = np.clip(a, -28, 28)  # exp(-28²) is 0 in every dtype, and 28² overflows in none
+    return g * (2 / math.sqrt(math.pi)) * np.exp(-a * a)
+
+
+_erf.defvjp(_erf_rule)
+_erf.defjvp(_erf_rule)
 
 
 def gelu(x: Any, approximate: bool = False) -> Any:

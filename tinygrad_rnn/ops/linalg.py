@@ -74,9 +74,12 @@ def _einsum_other(g: Any, index: int, args: Any, terms: tuple[str, ...], result:
             target += fresh
         else:
             target += letter
-            if not any(letter in other for other in inputs):  # summed over: every element counts once
+            n = args[index].shape[axis]
+            others = zip(inputs, operands, strict=True)
+            if not any(n in (1, operand.shape[other.index(letter)]) for other, operand in others if letter in other):
+                # Summed over here alone, or against length 1: every element counts once.
                 inputs.append(letter)
-                operands.append(np.ones(args[index].shape[axis], g.dtype))
+                operands.append(np.ones(n, g.dtype))
     return einsum(*operands, terms=tuple(inputs), result=target)
 
 
