@@ -182,16 +182,24 @@ def measure(steps: int, batch: int, hidden: int, rounds: int) -> None:
 def growth(steps: tuple[int, ...] = (100, 1_000, 10_000)) -> None:
     """Print the time for each step as the number of steps grows: constant when the whole is linear."""
     cases = {t: make_case(t, 1, 8) for t in steps}
-    times: dict[int, list[float]] = {t: [] for t in steps}
-    for _ in range(3):
-        for t, case in cases.items():
-            start = time.perf_counter()
-            ours(*case)
-            times[t].append((time.perf_counter() - start) / t)
-    first = statistics.median(times[steps[0]])
-    for t in steps:
-        each = statistics.median(times[t])
-        print(f"  T = {t:<7} {1e6 * each:8.1f} us a step   {each / first:5.2f} x that of T = {steps[0]}")
+    for collector in (False, True):
+        times: dict[int, list[float]] = {t: [] for t in steps}
+        for _ in range(5):
+            for t, case in cases.items():
+                gc.collect()
+                if not collector:
+                    gc.disable()
+                start = time.perf_counter()
+                ours(*case)
+                times[t].append((time.perf_counter() - start) / t)
+                gc.enable()
+        first = statistics.median(times[steps[0]])
+        for t in steps:
+            each = statistics.median(times[t])
+            share = f"{each / first:5.2f} x that of T = {steps[0]}"
+            print(
+                f"  T = {t:<7} {1e6 * each:8.1f} us a step   {share}, garbage collector {'on' if collector else 'off'}"
+            )
 
 
 def chain(length: int = 100_000) -> None:

@@ -78,7 +78,7 @@ def checkpoint(function: Callable[..., Any]) -> Callable[..., Any]:
             primitive,
             [*given, *[parent for parent, _ in closed_over]],
             [*slots, *[slot for _, slot in closed_over]],
-            [*[x._data for x in fresh], *[parent.specs[slot] for parent, slot in closed_over]],
+            [*[x._data for x in fresh], *[None for _ in closed_over]],
             {},
             specs,
             specs,

@@ -81,7 +81,7 @@ class Graph:
                 if not 0 <= slot < len(parent.specs):
                     raise GraphError(f"%{i} {node!r} reads output {slot} of {parent!r}, which has {len(parent.specs)}")
             for parent, arg, slot in zip(node.parents, node.args or (), node.slots, strict=False):
-                if parent is not None and arg.shape != parent.specs[slot].shape:
+                if parent is not None and arg is not None and arg.shape != parent.specs[slot].shape:
                     raise GraphError(f"%{i} {node!r} saved shape {arg.shape} of an argument of {parent!r}")
 
     def __str__(self) -> str:

@@ -79,8 +79,12 @@ class Node:
     """How one tensor, or several at once, came to be.
 
     A leaf (an input or a parameter) has no primitive and no parents. `args` and `outs` hold what the gradient rules
-    need: an argument that the primitive does not save stands there as its `Spec`. Both are None once a backward pass
-    has freed them; everything else stays, so that a graph can be read and drawn after its gradients are out.
+    need, and are None once a backward pass has freed them; everything else stays, so that a graph can be read and
+    drawn after its gradients are out. In `args`, an argument that the primitive does not save is its `Spec` where it
+    is a constant or the rules ask for specs, otherwise None.
+
+    While a tape grows, the garbage collector visits every list, and every tuple that holds more than arrays, again
+    and again. So a node has none that it can do without.
 
     Attributes:
         primitive: the operation, or None for a leaf.

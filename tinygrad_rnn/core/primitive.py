@@ -38,8 +38,9 @@ class Primitive:
     Args:
         name: shown in print-outs, pictures and errors.
         forward: takes arrays (and keyword parameters), returns an array, or a tuple of arrays for several results.
-        saves: what the rules read: positions of arguments, and "out" for the result. Arguments that are not saved
-            reach the rules as a `Spec` (shape and dtype alone). By default everything is saved.
+        saves: what the rules read: positions of arguments, "out" for the result, and "specs" if they read shapes or
+            dtypes of arguments that are not saved. Such an argument reaches the rules as its `Spec`, or without
+            "specs" as None; a result that is not saved is always its `Spec`. By default everything is saved.
         accumulate: for `Addend`: `accumulate(buffer, *args, **params)` adds the result into a buffer.
 
     Example:
@@ -72,6 +73,7 @@ class Primitive:
         self._joint_jvp: Rule | None = None
         self._saves: Container[int | str] = _EVERYTHING if saves is None else frozenset(saves)
         self._saves_out = "out" in self._saves
+        self._specs_too = "specs" in self._saves
 
     def defvjp(self, *rules: Rule) -> None:
         """Declare one `rule(g, out, *args, **params)` for each argument: the cotangent of that argument."""
@@ -129,6 +131,7 @@ class Primitive:
         saved: list[Any] = []
         slots: list[int] | None = None
         saves = self._saves
+        specs_too = self._specs_too
         has_tensor = has_array = recorded = False
         for i, arg in enumerate(args):
             if isinstance(arg, Tensor):
@@ -143,7 +146,7 @@ class Primitive:
                         slots = slots or [0] * len(args)
                         slots[i] = slot
                     value = arg._data
-                    saved.append(value if i in saves else node.specs[slot])
+                    saved.append(value if i in saves else node.specs[slot] if specs_too else None)
                 else:
                     value = arg._data
                     saved.append(value if i in saves else spec_of(value)[0])
@@ -183,9 +186,9 @@ class Primitive:
             outs = specs if not self._saves_out else out if several else (out,)
             node = Node(
                 self,
-                parents,
-                slots or (_FIRST_OUTPUT[len(args)] if len(args) < 8 else [0] * len(args)),
-                saved,
+                tuple(parents),
+                tuple(slots) if slots else (_FIRST_OUTPUT[len(args)] if len(args) < 8 else (0,) * len(args)),
+                tuple(saved),
                 params or _NO_PARAMS,
                 outs,
                 specs,

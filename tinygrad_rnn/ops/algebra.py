@@ -245,3 +245,69 @@ def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> 
     if ord == 1:
         return np.sum(np.abs(x), axis=axes, keepdims=keepdims)
     return np.sum(np.abs(x) ** ord, axis=axes, keepdims=keepdims) ** (1.0 / ord)
+
+
+def _phi(a: Any) -> Any:
+    """Return the lower triangle with half of the diagonal."""
+    n = a.shape[-1]
+    return a * (np.tri(n, dtype=a.dtype) - 0.5 * np.eye(n, dtype=a.dtype))
+
+
+def _cholesky_vjp(g: Any, out: Any, a: Any) -> Any:
+    inverse = np.linalg.inv(out)
+    inner = _transposed(inverse) @ _phi(_transposed(out) @ g) @ inverse
+    return (inner + _transposed(inner)) / 2
+
+
+cholesky = Primitive("cholesky", np.linalg.cholesky, saves=("out",))
+cholesky.defvjp(_cholesky_vjp)
+cholesky.defjvp(
+    lambda da, out, a: out @ _phi(np.linalg.inv(out) @ ((da + _transposed(da)) / 2) @ _transposed(np.linalg.inv(out)))
+)
+implements(np.linalg.cholesky)(cholesky)
+
+
+@implements(np.linalg.multi_dot)
+def _multi_dot(arrays: Any) -> Any:
+    product = arrays[0]
+    for factor in arrays[1:]:
+        product = np.matmul(product, factor)
+    return product
+
+
+@implements(np.linalg.matrix_power)
+def _matrix_power(a: Any, n: int) -> Any:
+    if n < 0:
+        a, n = np.linalg.inv(a), -n
+    result: Any = np.broadcast_to(np.eye(a.shape[-1], dtype=a.dtype), a.shape)
+    while n:
+        if n & 1:
+            result = result @ a
+        a, n = a @ a if n > 1 else a, n >> 1
+    return result
+
+
+@implements(np.gradient)
+def _gradient(f: Any, *varargs: Any, axis: Any = None) -> Any:
+    """Return central differences, one-sided at the ends, for the spacing 1 or one number for all axes."""
+    if len(varargs) > 1 or any(np.ndim(spacing) for spacing in varargs):
+        raise NoRuleError("np.gradient with several spacings has no rule for tensors; give one number")
+    step = varargs[0] if varargs else 1.0
+    axes = range(f.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
+    found = []
+    for one in axes:
+        a = np.moveaxis(f, one, 0)
+        inner = (a[2:] - a[:-2]) / (2 * step)
+        found.append(np.moveaxis(np.concatenate([(a[1:2] - a[:1]) / step, inner, (a[-1:] - a[-2:-1]) / step]), 0, one))
+    return found[0] if len(found) == 1 else tuple(found)
+
+
+@implements(np.nansum)
+def _nansum(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    return np.sum(np.where(np.isnan(a), 0, a), axis=axis, keepdims=keepdims)
+
+
+@implements(np.nanmean)
+def _nanmean(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    count = np.sum(np.where(np.isnan(a), 0.0, 1.0), axis=axis, keepdims=keepdims)
+    return _nansum(a, axis, keepdims) / np.asarray(count).astype(a.dtype)

@@ -46,7 +46,7 @@ def _reduces(ufunc: Any, function: Any) -> None:
         return function(a, axis=axis, keepdims=keepdims)
 
 
-sum_ = Primitive("sum", np.sum, saves=())
+sum_ = Primitive("sum", np.sum, saves=("specs",))
 sum_.defvjp(lambda g, out, a, axis, keepdims: _spread(g, a, axis))
 sum_.defjvp(lambda da, out, a, axis, keepdims: da.sum(axis=axis, keepdims=keepdims))
 
@@ -60,7 +60,7 @@ def _sum(a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) ->
 _reduces(np.add, _sum)
 
 
-mean = Primitive("mean", np.mean, saves=())
+mean = Primitive("mean", np.mean, saves=("specs",))
 mean.defvjp(lambda g, out, a, axis, keepdims: _spread(g / _count(a, axis), a, axis))
 mean.defjvp(lambda da, out, a, axis, keepdims: da.mean(axis=axis, keepdims=keepdims))
 

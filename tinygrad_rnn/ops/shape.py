@@ -14,7 +14,7 @@ from ..core.errors import NoRuleError
 from ..core.primitive import Primitive, as_operand, implements
 from ..core.tensor import Tensor
 
-reshape = Primitive("reshape", lambda a, shape: np.reshape(a, shape), saves=())
+reshape = Primitive("reshape", lambda a, shape: np.reshape(a, shape), saves=("specs",))
 reshape.defvjp(lambda g, out, a, shape: g.reshape(a.shape))
 reshape.defjvp(lambda da, out, a, shape: da.reshape(shape))
 
@@ -95,7 +95,7 @@ def _flip(m: Any, axis: Any = None) -> Any:
     return flip(m, axis=tuple(range(m.ndim)) if axis is None else normalize_axis_tuple(axis, m.ndim))
 
 
-pad = Primitive("pad", lambda a, width: np.pad(a, width), saves=())
+pad = Primitive("pad", lambda a, width: np.pad(a, width), saves=("specs",))
 pad.defvjp(lambda g, out, a, width: g[tuple([slice(low, low + n) for (low, _), n in zip(width, a.shape, strict=True)])])
 pad.defjvp(lambda da, out, a, width: pad(da, width=width))
 
@@ -169,7 +169,7 @@ def _concatenate_jvp(tangents: Any, outs: Any, args: Any, axis: int) -> Any:
     return concatenate(*parts, axis=axis)
 
 
-concatenate = Primitive("concatenate", lambda *arrays, axis: np.concatenate(arrays, axis), saves=())
+concatenate = Primitive("concatenate", lambda *arrays, axis: np.concatenate(arrays, axis), saves=("specs",))
 concatenate.defvjp_joint(_concatenate_vjp)
 concatenate.defjvp_joint(_concatenate_jvp)
 
@@ -213,7 +213,7 @@ def _stack_jvp(tangents: Any, outs: Any, args: Any, axis: int) -> Any:
     return stack(*parts, axis=axis)
 
 
-stack = Primitive("stack", lambda *arrays, axis: np.stack(arrays, axis), saves=())
+stack = Primitive("stack", lambda *arrays, axis: np.stack(arrays, axis), saves=("specs",))
 stack.defvjp_joint(lambda gs, outs, args, needs, axis: unstack(gs[0], axis=axis))
 stack.defjvp_joint(_stack_jvp)
 
