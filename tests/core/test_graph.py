@@ -1,0 +1,148 @@
+"""Graph: the program behind a result, its checks, and the rules of every step."""
+
+import numpy as np
+import pytest
+
+import tinygrad_rnn as tg
+from tinygrad_rnn.core.errors import GraphError
+
+
+def program():
+    x = tg.Tensor(np.ones((2, 3)), requires_grad=True, name="x")
+    w = tg.Tensor(np.ones((3, 4), np.float32), requires_grad=True, name="w")
+    with tg.scope("cell"), tg.scope(3):
+        first, second = np.split(x @ w, 2, axis=-1)
+        h = np.tanh(first) * second
+    h.name = "h"
+    return x, w, h, np.sum(h)
+
+
+def test_a_graph_prints_as_a_program_with_shapes_scopes_and_names():
+    *_, loss = program()
+    assert str(tg.Graph.of(loss)).splitlines() == [
+        "%0 = leaf x                 float64[2, 3]",
+        "%1 = leaf w                 float32[3, 4]",
+        "%2 = matmul(%0, %1)         float64[2, 4]  cell/3",
+        "%3 = split(%2, bounds=(2, 4), axis=1) float64[2, 2], float64[2, 2]  cell/3",
+        "%4 = tanh(%3.0)             float64[2, 2]  cell/3",
+        "%5 = multiply(%4, %3.1)     float64[2, 2]  cell/3  # h",
+        "%6 = sum(%5, axis=(0, 1), keepdims=False) float64[]",
+        "return %6",
+    ]
+
+
+def test_nodes_inputs_outputs_and_consumers_describe_the_edges():
+    x, w, h, loss = program()
+    graph = tg.Graph.of(loss, h)
+    assert [node.operation for node in graph] == ["leaf", "leaf", "matmul", "split", "tanh", "multiply", "sum"]
+    assert len(graph) == 7 and [graph.number(node) for node in graph] == list(range(7))
+    assert graph.inputs == (x.node, w.node)
+    assert graph.outputs == ((loss.node, 0), (h.node, 0))
+    nodes = graph.nodes
+    assert graph.consumers[x.node] == [(nodes[2], 0)]
+    assert graph.consumers[w.node] == [(nodes[2], 1)]
+    assert graph.consumers[nodes[3]] == [(nodes[4], 0), (nodes[5], 1)]
+    assert graph.consumers[loss.node] == []
+    graph.check()
+
+
+def test_a_node_read_twice_is_listed_once_with_both_readers():
+    x = tg.Tensor(2.0, requires_grad=True)
+    y = x * x
+    assert tg.Graph.of(y).consumers[x.node] == [(y.node, 0), (y.node, 1)]
+
+
+def test_a_graph_is_printed_and_checked_after_its_gradients_are_out():
+    *_, loss = program()
+    graph = tg.Graph.of(loss)
+    before = str(graph)
+    loss.backward()
+    graph.check()
+    assert str(graph) == before
+    y = np.array([3.0, 4.0]) * tg.Tensor([1.0, 2.0], requires_grad=True)
+    assert "multiply(constant float64[2], %0)" in str(tg.Graph.of(y))
+    y.backward(np.ones(2))
+    assert "multiply(constant, %0)" in str(tg.Graph.of(y))
+
+
+def test_check_finds_every_broken_invariant():
+    def broken(change):
+        *_, loss = program()
+        graph = tg.Graph.of(loss)
+        change(graph.nodes)
+        with pytest.raises(GraphError) as error:
+            graph.check()
+        return str(error.value)
+
+    def slots(nodes):
+        nodes[4].slots = (2,)
+
+    def sequence(nodes):
+        nodes[4].sequence = 0
+
+    def parents(nodes):
+        nodes[5].parents = (nodes[4],)
+
+    def later(nodes):
+        nodes[2].parents = (nodes[0], nodes[6])
+
+    def saved(nodes):
+        nodes[5].args = (np.ones(7), np.ones((2, 2)))
+
+    assert "reads output 2 of" in broken(slots)
+    assert "does not come after its parent" in broken(sequence)
+    assert "1 parents and 2 slots" in broken(parents)
+    assert "does not come after its parent" in broken(later)
+    assert "saved shape (7,)" in broken(saved)
+
+
+def test_explain_lists_the_gradient_rule_of_every_step():
+    x = tg.Tensor([1.0, 2.0], requires_grad=True, name="x")
+    text = tg.Graph.of(np.sum(np.sin(x) * x)).explain()
+    assert text.splitlines() == [
+        "%0 = leaf x                 float64[2]",
+        "%1 = sin(%0)                float64[2]",
+        "    cotangent of a:",
+        "        %0 = leaf g                 float64[2]",
+        "        %1 = leaf a                 float64[2]",
+        "        %2 = cos(%1)                float64[2]",
+        "        %3 = multiply(%0, %2)       float64[2]",
+        "        return %3",
+        "%2 = multiply(%1, %0)       float64[2]",
+        "    cotangent of a:",
+        "        %0 = leaf g                 float64[2]",
+        "        %1 = leaf b                 float64[2]",
+        "        %2 = multiply(%0, %1)       float64[2]",
+        "        return %2",
+        "    cotangent of b:",
+        "        %0 = leaf g                 float64[2]",
+        "        %1 = leaf a                 float64[2]",
+        "        %2 = multiply(%0, %1)       float64[2]",
+        "        return %2",
+        "%3 = sum(%2, axis=(0,), keepdims=False) float64[]",
+        "    cotangent of a:",
+        "        %0 = leaf g                 float64[]",
+        "        %1 = reshape(%0, shape=(1,)) float64[1]",
+        "        %2 = broadcast_to(%1, shape=(2,)) float64[2]",
+        "        return %2",
+        "return %3",
+    ]
+
+
+def test_explain_shows_joint_rules_addends_and_rules_that_give_nothing():
+    x = tg.Tensor(np.ones((2, 4)), requires_grad=True)
+    first, second = np.split(x[np.array([0, 0])], 2, axis=1)
+    text = tg.Graph.of(np.sign(first) * second).explain()
+    assert "scatter_add(" in text
+    assert "concatenate(%0, %1, axis=1)" in text
+    assert "cotangent of a:\n        zero" in text
+
+
+def test_explain_works_after_the_backward_pass_and_inside_no_grad():
+    x = tg.Tensor([1.0, 2.0], requires_grad=True)
+    y = np.sum(np.exp(x))
+    y.backward()
+    with tg.no_grad():
+        text = tg.Graph.of(y).explain()
+    assert "multiply(%0, %1)" in text
+    assert y.item() == pytest.approx(np.exp([1.0, 2.0]).sum())
