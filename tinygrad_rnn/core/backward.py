@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from .errors import CotangentError, FreedGraphError, NonFiniteError, ShapeError
 from .modes import current
-from .node import Array, Node, Spec, Watch, ancestors
-
-if TYPE_CHECKING:
-    from .primitive import Primitive
+from .node import Array, Node, Operation, Spec, Watch, ancestors
 
 Edge = tuple[Node, int]
 Wrap = Callable[[Any, "Node | None", int], Any]
@@ -29,7 +26,7 @@ class Addend:
 
     __slots__ = ("args", "params", "primitive")
 
-    def __init__(self, primitive: Primitive, *args: Any, **params: Any) -> None:
+    def __init__(self, primitive: Operation, *args: Any, **params: Any) -> None:
         self.primitive = primitive
         self.args = args
         self.params = params

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
 from .errors import ImmutableError, NoRuleError
-
-if TYPE_CHECKING:
-    from .tensor import Tensor
 
 # From a NumPy function to the function that does the same on tensors; `ops` fills it. Indexing, iteration and `astype`,
 # which are methods only, stand for themselves.
@@ -56,10 +53,10 @@ class NumpyMethods:
             _refuse(_name_of(func))
         return _call(function, func, args, kwargs)
 
-    def __getitem__(self, key: Any) -> Tensor:
-        return implementations[NumpyMethods.__getitem__](self, key)  # type: ignore[no-any-return]
+    def __getitem__(self, key: Any) -> Any:
+        return implementations[NumpyMethods.__getitem__](self, key)
 
-    def __iter__(self) -> Iterator[Tensor]:
+    def __iter__(self) -> Iterator[Any]:
         if np.ndim(self) == 0:  # type: ignore[arg-type]
             raise TypeError("iteration over a 0-d tensor; write tensor.item() for its number")
         return iter(implementations[NumpyMethods.__iter__](self))
@@ -77,80 +74,80 @@ class NumpyMethods:
     __eq__ = _operator(np.equal)[0]
     __ne__ = _operator(np.not_equal)[0]
 
-    def __neg__(self) -> Tensor:
-        return implementations[np.negative](self)  # type: ignore[no-any-return]
+    def __neg__(self) -> Any:
+        return implementations[np.negative](self)
 
-    def __abs__(self) -> Tensor:
-        return implementations[np.absolute](self)  # type: ignore[no-any-return]
+    def __abs__(self) -> Any:
+        return implementations[np.absolute](self)
 
-    def __pos__(self) -> Tensor:
-        return implementations[np.positive](self)  # type: ignore[no-any-return]
+    def __pos__(self) -> Any:
+        return implementations[np.positive](self)
 
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Any:
         """Return the sum over `axis`, as `np.sum` does."""
-        return implementations[np.sum](self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+        return implementations[np.sum](self, axis=axis, keepdims=keepdims)
 
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Any:
         """Return the mean over `axis`, as `np.mean` does."""
-        return implementations[np.mean](self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+        return implementations[np.mean](self, axis=axis, keepdims=keepdims)
 
-    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def max(self, axis: Any = None, keepdims: bool = False) -> Any:
         """Return the largest element along `axis`; ties share the gradient, as `np.max` does."""
-        return implementations[np.max](self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+        return implementations[np.max](self, axis=axis, keepdims=keepdims)
 
-    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def min(self, axis: Any = None, keepdims: bool = False) -> Any:
         """Return the smallest element along `axis`; ties share the gradient, as `np.min` does."""
-        return implementations[np.min](self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+        return implementations[np.min](self, axis=axis, keepdims=keepdims)
 
-    def prod(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def prod(self, axis: Any = None, keepdims: bool = False) -> Any:
         """Return the product over `axis`, as `np.prod` does."""
-        return implementations[np.prod](self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+        return implementations[np.prod](self, axis=axis, keepdims=keepdims)
 
-    def var(self, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Tensor:
+    def var(self, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Any:
         """Return the variance over `axis`, as `np.var` does."""
-        return implementations[np.var](self, axis=axis, ddof=ddof, keepdims=keepdims)  # type: ignore[no-any-return]
+        return implementations[np.var](self, axis=axis, ddof=ddof, keepdims=keepdims)
 
-    def std(self, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Tensor:
+    def std(self, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Any:
         """Return the standard deviation over `axis`, as `np.std` does."""
-        return implementations[np.std](self, axis=axis, ddof=ddof, keepdims=keepdims)  # type: ignore[no-any-return]
+        return implementations[np.std](self, axis=axis, ddof=ddof, keepdims=keepdims)
 
-    def cumsum(self, axis: Any = None) -> Tensor:
+    def cumsum(self, axis: Any = None) -> Any:
         """Return the running sum along `axis`, as `np.cumsum` does."""
-        return implementations[np.cumsum](self, axis=axis)  # type: ignore[no-any-return]
+        return implementations[np.cumsum](self, axis=axis)
 
-    def swapaxes(self, axis1: int, axis2: int) -> Tensor:
+    def swapaxes(self, axis1: int, axis2: int) -> Any:
         """Return the tensor with two axes exchanged, as `np.swapaxes` does."""
-        return implementations[np.swapaxes](self, axis1, axis2)  # type: ignore[no-any-return]
+        return implementations[np.swapaxes](self, axis1, axis2)
 
-    def squeeze(self, axis: Any = None) -> Tensor:
+    def squeeze(self, axis: Any = None) -> Any:
         """Return the tensor without its axes of length 1, as `np.squeeze` does."""
-        return implementations[np.squeeze](self, axis=axis)  # type: ignore[no-any-return]
+        return implementations[np.squeeze](self, axis=axis)
 
-    def clip(self, min: Any = None, max: Any = None) -> Tensor:
+    def clip(self, min: Any = None, max: Any = None) -> Any:
         """Return the tensor limited to [min, max]; the gradient passes at the bounds, as `np.clip` does."""
-        return implementations[np.clip](self, min, max)  # type: ignore[no-any-return]
+        return implementations[np.clip](self, min, max)
 
-    def dot(self, other: Any) -> Tensor:
+    def dot(self, other: Any) -> Any:
         """Return NumPy's dot product, as `np.dot` does."""
-        return implementations[np.dot](self, other)  # type: ignore[no-any-return]
+        return implementations[np.dot](self, other)
 
-    def ravel(self) -> Tensor:
+    def ravel(self) -> Any:
         """Return the tensor as one axis."""
         return self.reshape(-1)
 
-    def reshape(self, *shape: Any) -> Tensor:
+    def reshape(self, *shape: Any) -> Any:
         """Return the tensor with another shape, given as one tuple or as several numbers."""
         target = shape[0] if len(shape) == 1 else shape
-        return implementations[np.reshape](self, target)  # type: ignore[no-any-return]
+        return implementations[np.reshape](self, target)
 
-    def transpose(self, *axes: Any) -> Tensor:
+    def transpose(self, *axes: Any) -> Any:
         """Return the tensor with its axes in another order, reversed by default."""
         order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else (axes or None)
-        return implementations[np.transpose](self, order)  # type: ignore[no-any-return]
+        return implementations[np.transpose](self, order)
 
-    def astype(self, dtype: Any) -> Tensor:
+    def astype(self, dtype: Any) -> Any:
         """Return the tensor in another dtype; the gradient is converted back."""
-        return implementations[NumpyMethods.astype](self, dtype)  # type: ignore[no-any-return]
+        return implementations[NumpyMethods.astype](self, dtype)
 
 
 def _refuse(name: str) -> NoReturn:

@@ -6,18 +6,34 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from .modes import Modes, Scope, current
 
-if TYPE_CHECKING:
-    from .primitive import Primitive
-
 Array = npt.NDArray[Any]
 next_sequence = count().__next__
+
+
+class Operation(Protocol):
+    """What nodes and sweeps need to know of a primitive."""
+
+    name: str
+    vjp_rules: Sequence[Callable[..., Any]] | None
+    accumulate: Callable[..., None] | None
+
+    def __call__(self, *args: Any, **params: Any) -> Any:
+        """Compute the result."""
+
+    def pull(
+        self, gs: Sequence[Any], outs: Sequence[Any], args: Sequence[Any], needs: Sequence[bool], params: Any
+    ) -> Any:
+        """Return the cotangents of all arguments."""
+
+    def push(self, tangents: Sequence[Any], outs: Sequence[Any], args: Sequence[Any], params: Any) -> tuple[Any, ...]:
+        """Return the tangents of all results."""
 
 
 class Spec:
@@ -113,7 +129,7 @@ class Node:
 
     def __init__(
         self,
-        primitive: Primitive | None,
+        primitive: Operation | None,
         parents: Sequence[Node | None],
         slots: Sequence[int],
         args: Sequence[Any] | None,

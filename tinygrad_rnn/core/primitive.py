@@ -195,7 +195,8 @@ class Primitive:
                 modes,
             )
         if several:
-            return [Tensor._wrap(part, node, index) for index, part in enumerate(out)]
+            wrap = Tensor._wrap
+            return [wrap(part, node, index) for index, part in enumerate(out)]
         tensor = _new_tensor(Tensor)
         tensor._data = out
         tensor._node = node

@@ -11,36 +11,7 @@ from .backward import sweep
 from .dispatch import NumpyMethods
 from .errors import ConversionError, CotangentError, DtypeError, GraphError, ImmutableError, ShapeError
 from .node import Array, Node, Spec, leaf
-
-
-class ReadOnlyArray(np.ndarray[Any, np.dtype[Any]]):
-    """The view that `Tensor.data` gives: an ndarray whose refusal to be written says what to write instead."""
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        if not self.flags.writeable:
-            raise ImmutableError(_WRITE_ADVICE)
-        super().__setitem__(key, value)
-
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        outs = kwargs.get("out", ())
-        if any(isinstance(out, ReadOnlyArray) and not out.flags.writeable for out in outs):
-            raise ImmutableError(_WRITE_ADVICE)
-        if outs:
-            kwargs["out"] = tuple([_plain(out) for out in outs])
-        return getattr(ufunc, method)(*[_plain(value) for value in inputs], **kwargs)
-
-    def __repr__(self) -> str:
-        return repr(_plain(self))
-
-
-_WRITE_ADVICE = (
-    "a tensor's value cannot be written in place: the graph has saved it. Build the new value with NumPy functions "
-    "(np.where, np.concatenate), write parameter.assign(array) for a parameter, or take a copy: tensor.data.copy()"
-)
-
-
-def _plain(value: Any) -> Any:
-    return value.view(np.ndarray) if isinstance(value, ReadOnlyArray) else value
+from .readonly import WRITE_ADVICE, ReadOnlyArray
 
 
 class HookHandle:
@@ -136,7 +107,7 @@ class Tensor(NumpyMethods):
 
     @data.setter
     def data(self, value: Any) -> NoReturn:
-        raise ImmutableError(_WRITE_ADVICE)
+        raise ImmutableError(WRITE_ADVICE)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -161,7 +132,8 @@ class Tensor(NumpyMethods):
     @property
     def T(self) -> Tensor:
         """The tensor with its axes in reverse order."""
-        return self.transpose()
+        reversed_axes: Tensor = self.transpose()
+        return reversed_axes
 
     @property
     def node(self) -> Node | None:
@@ -343,7 +315,7 @@ class Tensor(NumpyMethods):
         return data.copy() if copy else data
 
     def __setitem__(self, key: Any, value: Any) -> NoReturn:
-        raise ImmutableError(_WRITE_ADVICE)
+        raise ImmutableError(WRITE_ADVICE)
 
     def __len__(self) -> int:
         return len(self._data)

@@ -91,7 +91,8 @@ class Embedding(Module):
                 f"indices from {array.min()} to {array.max()} in an embedding of {self.num_embeddings} vectors; give "
                 f"integers from 0 to {self.num_embeddings - 1}"
             )
-        return self.weight[constant(indices)]
+        vectors: Tensor = self.weight[constant(indices)]
+        return vectors
 
     def extra_repr(self) -> str:
         """Return the sizes."""

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import Any
 
 from .parameter import Parameter
 
-if TYPE_CHECKING:
-    from .module import Module
 
-
-def summary(module: Module) -> str:
+def summary(module: Any) -> str:
     """Return a line for a module and for each module inside it, indented as they are nested."""
     return "\n".join(_lines(module, "", "", set()))
 
 
-def _lines(module: Module, label: str, indent: str, seen: set[int]) -> Iterator[str]:
+def _lines(module: Any, label: str, indent: str, seen: set[int]) -> Iterator[str]:
     extra = module.extra_repr()
     head = f"{indent}{label}{type(module).__name__}{f'({extra})' if extra else ''}"
     if id(module) in seen:

@@ -125,7 +125,8 @@ def _bounds(lengths: Sequence[int]) -> tuple[int, ...]:
 
 
 def _split_forward(a: Any, bounds: tuple[int, ...], axis: int) -> Any:
-    lead = (slice(None),) * axis
+    # At the last axis an ellipsis is the shortest index, and the last axis is where gates are split.
+    lead: tuple[Any, ...] = (...,) if axis == a.ndim - 1 else (slice(None),) * axis
     start, parts = 0, []
     for stop in bounds:
         parts.append(a[lead + (slice(start, stop),)])
@@ -147,14 +148,14 @@ split.defjvp_joint(lambda tangents, outs, args, bounds, axis: split(tangents[0],
 def _split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
     axis = normalize_axis_index(axis, ary.ndim)
     n = ary.shape[axis]
-    if isinstance(indices_or_sections, int) or np.ndim(indices_or_sections) == 0:
+    if isinstance(indices_or_sections, int) or not np.iterable(indices_or_sections):
         sections = operator.index(indices_or_sections)
         if sections <= 0 or n % sections:
             raise ValueError(f"split of axis {axis} of length {n} into {sections} equal parts; give a divisor of {n}")
         bounds = tuple(range(n // sections, n + 1, n // sections)) if n else (0,) * sections
     else:
-        cuts = [slice(0, int(cut)).indices(n)[1] for cut in indices_or_sections]
-        if cuts != sorted(cuts):  # parts that overlap
+        cuts = [min(cut, n) if cut >= 0 else max(cut + n, 0) for cut in map(int, indices_or_sections)]
+        if len(cuts) > 1 and cuts != sorted(cuts):  # parts that overlap
             return [ary[(slice(None),) * axis + (slice(*ends),)] for ends in pairwise((0, *cuts, n))]
         bounds = (*cuts, n)
     return split(ary, bounds=bounds, axis=axis)
