@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.core.errors import CotangentError
+from tinygrad_rnn.core.errors import CotangentError, GraphError
 
 
 def leaf(value, **options):
@@ -279,6 +279,20 @@ def test_rebinding_a_leaf_keeps_graphs_made_before():
     y.backward()
     np.testing.assert_array_equal(x.grad, [2, 4])
     np.testing.assert_array_equal(x.data, [10, 20])
+
+
+def test_rebinding_a_leaf_to_another_dtype_or_shape_changes_its_gradients_too():
+    x = leaf([1.0, 2.0], name="w")
+    for array in (np.array([1.0, 2.0], np.float32), np.ones((3, 1), np.float32)):
+        x._rebind(array)
+        (2 * x).backward(np.ones(array.shape))
+        assert (x.grad.shape, x.grad.dtype) == (array.shape, np.float32)
+        assert "leaf w" in str(tg.Graph.of(x * 1))
+
+
+def test_a_result_cannot_be_rebound():
+    with pytest.raises(GraphError, match="only a leaf"):
+        (2 * leaf([1.0]))._rebind(np.ones(1))
 
 
 @given(st.data())

@@ -1,6 +1,7 @@
 """Random numbers by counter: the same wherever and whenever they are drawn."""
 
 import json
+import sys
 import threading
 
 import numpy as np
@@ -74,12 +75,17 @@ def test_a_seed_out_of_range_is_refused_and_nothing_changes(seed):
 
 def test_threads_never_draw_the_same_numbers():
     found = []
-    threads = [threading.Thread(target=lambda: found.extend(tuple(draw()) for _ in range(200))) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(set(found)) == 800
+    threads = [threading.Thread(target=lambda: found.extend([tuple(draw()) for _ in range(300)])) for _ in range(4)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert len(set(found)) == len(found) == 1200
 
 
 def test_global_randomness_of_numpy_is_left_alone():

@@ -55,7 +55,7 @@ def test_no_grad_decorates_functions_that_may_call_themselves():
 
 def test_a_decorated_function_runs_in_several_threads_at_once():
     x = leaf([1.0])
-    inside, failures = threading.Barrier(4), []
+    inside, failures = threading.Barrier(4, timeout=20), []
 
     @tg.no_grad()
     def work():
@@ -100,6 +100,16 @@ def test_modes_belong_to_their_context():
     x, context = leaf([1.0]), copy_context()
     with tg.no_grad():
         assert context.run(lambda: (2 * x).requires_grad)
+
+
+def test_every_mode_leaves_the_others_as_they_are():
+    x = leaf([0.0])
+    with tg.scope("a"), tg.debug(), tg.no_grad(), tg.enable_grad(), tg.scope("b"), tg.debug():
+        assert (2 * x).node.scope == ("a", "b")
+        with tg.no_grad(), np.errstate(divide="ignore"), pytest.raises(NonFiniteError):
+            np.log(x)
+        with tg.no_grad(), tg.scope("c"), tg.debug():
+            assert not (2 * x).requires_grad
 
 
 def test_scopes_nest_and_are_written_on_every_node_and_print():
