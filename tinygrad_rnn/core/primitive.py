@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Container, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from .tensor import Tensor
 Rule = Callable[..., Any]
 _new_tensor = Tensor.__new__
 _FIRST_OUTPUT = tuple([(0,) * n for n in range(8)])
+_OF_SHAPES = re.compile("shape|dimension|broadcast|axes|axis|size|operand")
 _NO_PARAMS: dict[str, Any] = {}
 _OPERANDS = frozenset({np.ndarray, float, int, bool})
 
@@ -160,7 +162,7 @@ class Primitive:
         try:
             out = self.forward(*values, **params) if params else self.forward(*values)
         except ValueError as error:
-            if type(error) is not ValueError:
+            if type(error) is not ValueError or not _OF_SHAPES.search(str(error)):
                 raise
             raise ShapeError(self._shapes_message(args, params, error)) from error
         several = type(out) is tuple
