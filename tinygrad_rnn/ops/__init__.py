@@ -5,6 +5,7 @@ Importing this package makes NumPy's functions work on tensors; the names below 
 
 from . import (
     algebra,
+    aliases,
     arithmetic,
     comparison,
     elementwise,
@@ -20,6 +21,7 @@ from .activations import gelu, log_softmax, logsumexp, one_hot, relu, sigmoid, s
 
 __all__ = [
     "algebra",
+    "aliases",
     "arithmetic",
     "comparison",
     "elementwise",

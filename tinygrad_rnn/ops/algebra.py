@@ -279,7 +279,7 @@ def _multi_dot(arrays: Any) -> Any:
 def _matrix_power(a: Any, n: int) -> Any:
     if n < 0:
         a, n = np.linalg.inv(a), -n
-    result: Any = np.broadcast_to(np.eye(a.shape[-1], dtype=a.dtype), a.shape)
+    result: Any = 0 * a + np.eye(a.shape[-1], dtype=a.dtype)  # of the power 0, a tensor whose gradient is zero
     while n:
         if n & 1:
             result = result @ a

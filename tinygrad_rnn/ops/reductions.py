@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from ..core.errors import NoRuleError
 from ..core.primitive import Primitive, as_operand, implements
 from ..core.tensor import Tensor
 from .shape import broadcast_to, flip
@@ -33,7 +34,11 @@ def _spread(g: Any, a: Any, axis: tuple[int, ...]) -> Any:
     return broadcast_to(g.reshape(kept_shape(a.shape, axis)), shape=a.shape)
 
 
-def _converted(a: Any, dtype: Any) -> Any:
+def _converted(a: Any, dtype: Any, out: Any) -> Any:
+    if out is not None:
+        raise NoRuleError(
+            "a reduction of a tensor with out= has no rule: the result would lose its graph; leave out= away"
+        )
     a = as_operand(a)
     return a if dtype is None else a.astype(dtype)
 
@@ -52,8 +57,8 @@ sum_.defjvp(lambda da, out, a, axis, keepdims: da.sum(axis=axis, keepdims=keepdi
 
 
 @implements(np.sum)
-def _sum(a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
-    a = _converted(a, dtype)
+def _sum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False) -> Any:
+    a = _converted(a, dtype, out)
     return sum_(a, axis=axes_of(a, axis), keepdims=bool(keepdims))
 
 
@@ -66,8 +71,8 @@ mean.defjvp(lambda da, out, a, axis, keepdims: da.mean(axis=axis, keepdims=keepd
 
 
 @implements(np.mean)
-def _mean(a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
-    a = _converted(a, dtype)
+def _mean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False) -> Any:
+    a = _converted(a, dtype, out)
     return mean(a, axis=axes_of(a, axis), keepdims=bool(keepdims))
 
 
@@ -83,8 +88,8 @@ def _extreme(name: str, function: Any, ufunc: Any) -> Primitive:
     primitive.defjvp(lambda da, out, a, axis, keepdims: (da * _winners(out, a, axis)).sum(axis=axis, keepdims=keepdims))
 
     @implements(function)
-    def call(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
-        a = as_operand(a)
+    def call(a: Any, axis: Any = None, out: Any = None, keepdims: bool = False) -> Any:
+        a = _converted(a, None, out)
         return primitive(a, axis=axes_of(a, axis), keepdims=bool(keepdims))
 
     _reduces(ufunc, call)
@@ -108,20 +113,20 @@ var.defjvp(
 
 
 @implements(np.var)
-def _var(a: Any, axis: Any = None, dtype: Any = None, ddof: float = 0, keepdims: bool = False) -> Any:
-    a = _converted(a, dtype)
+def _var(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: float = 0, keepdims: bool = False) -> Any:
+    a = _converted(a, dtype, out)
     return var(a, axis=axes_of(a, axis), ddof=ddof, keepdims=bool(keepdims))
 
 
 @implements(np.std)
-def _std(a: Any, axis: Any = None, dtype: Any = None, ddof: float = 0, keepdims: bool = False) -> Any:
-    return np.sqrt(_var(a, axis, dtype, ddof, keepdims))
+def _std(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: float = 0, keepdims: bool = False) -> Any:
+    return np.sqrt(_var(a, axis, dtype, out, ddof, keepdims))
 
 
 @implements(np.prod)
-def _prod(a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
+def _prod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False) -> Any:
     """Multiply in pairs: the gradient is then right where factors are 0, at every order, which out / a is not."""
-    a = _converted(a, dtype)
+    a = _converted(a, dtype, out)
     axes = axes_of(a, axis)
     if a.dtype.kind != "f":  # NumPy multiplies small integers in the largest integer dtype
         return Tensor(np.prod(a.data, axis=axes, keepdims=bool(keepdims)))
@@ -146,8 +151,8 @@ cumsum.defjvp(lambda da, out, a, axis: cumsum(da, axis=axis))
 
 
 @implements(np.cumsum)
-def _cumsum(a: Any, axis: Any = None, dtype: Any = None) -> Any:
-    a = _converted(a, dtype)
+def _cumsum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+    a = _converted(a, dtype, out)
     if axis is None:
         return cumsum(a.reshape(-1), axis=0)
     return cumsum(a, axis=axes_of(a, axis)[0])
