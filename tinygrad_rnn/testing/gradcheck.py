@@ -2,141 +2,136 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ..core import Tensor, gradients, jvp
-from ..core.errors import ConfigError, GradcheckError
-from ..core.node import Array
+from ..core.errors import ConfigError, GradcheckError, NoRuleError
+from .blame import blame, check
+from .derivatives import Mismatch, Options
+from .differences import NotDifferentiableError
+from .problem import Function, Problem
 
-Function = Callable[..., Any]
+__all__ = ["NotDifferentiableError", "dot_product_check", "gradcheck"]
 
 
+@np.errstate(all="ignore")
 def gradcheck(
     function: Function,
     inputs: Sequence[Any],
     order: int = 2,
     modes: Sequence[str] = ("reverse", "forward"),
-    eps: float = 1e-5,
-    rtol: float = 1e-5,
-    atol: float = 1e-6,
+    eps: float | None = None,
+    rtol: float | None = None,
+    atol: float | None = None,
     seed: int = 0,
 ) -> None:
-    """Compare the derivatives of a function with central differences in float64.
+    """Compare the derivatives of a function with central differences.
 
-    The result is contracted with a random cotangent. First order: every entry of the gradient (reverse), and the
-    derivative along a random direction (forward). Second order: the derivative of the gradient along that direction.
+    First order: the whole Jacobian of up to 200 input elements, random directions beyond that. Second order: the
+    derivative of a random combination of first derivatives along a random direction, by every pair of the modes.
+
+    Floating inputs are converted to float64, so that a function of float32 is checked with its digits; where the
+    function computes in a coarser dtype all the same, step and tolerances fit that. Random numbers from `tg.random`
+    are the same in every call.
 
     Args:
-        function: takes tensors, returns one tensor of any shape (or several in a tuple or list).
-        inputs: arrays; floating ones are converted to float64 and differentiated, others are passed on as they are.
+        function: takes nests of tensors, returns a nest of tensors.
+        inputs: a nest of arrays for each argument (tuples, lists, dicts). Floating leaves are differentiated, others
+            are passed on as they are.
         order: 1 or 2.
         modes: "reverse", "forward" or both.
-        eps: the step, relative to max(1, |x|).
-        rtol: tolerance relative to the largest entry of the gradient.
-        atol: absolute tolerance.
-        seed: of the cotangent and the direction.
+        eps: the step, relative to the scale of the input; by default the cube root of the machine epsilon.
+        rtol: tolerance relative to the largest derivative of the same result by the same input; by default 1.4e-6 for
+            float64 and 2.5e-3 for float32.
+        atol: absolute tolerance; by default what rounding does to the differences.
+        seed: of directions and combinations.
 
     Raises:
-        GradcheckError: naming the worst entry, both values and their ratio.
+        GradcheckError: naming the worst entry, both values and their ratio, and the primitive whose own rule is wrong,
+            if there is one.
+        NotDifferentiableError: if there is a kink, a jump or an edge at the point; a GradcheckError too.
         ConfigError: if `order`, `modes` or the inputs are not usable.
 
     Example:
         >>> import numpy as np
         >>> from tinygrad_rnn.testing import gradcheck
-        >>> gradcheck(lambda a, b: np.tanh(a @ b), [np.ones((2, 3)), np.ones(3)])
+        >>> gradcheck(lambda p, x: np.tanh(x @ p["w"] + p["b"]), [{"w": np.ones((3, 2)), "b": np.zeros(2)}, np.ones(3)])
     """
-    if order not in (1, 2) or not set(modes) <= {"reverse", "forward"} or not modes:
-        raise ConfigError(f"gradcheck: order {order!r}, modes {modes!r}; give order 1 or 2 and 'reverse', 'forward'")
-    moving = [i for i, value in enumerate(inputs) if np.asarray(value).dtype.kind == "f"]
-    if not moving:
-        raise ConfigError("gradcheck: no floating input to differentiate; give at least one float array")
-    points = [np.array(inputs[i], dtype=np.float64) for i in moving]
+    if order not in (1, 2) or isinstance(modes, str) or not set(modes) <= {"reverse", "forward"} or not modes:
+        raise ConfigError(f"gradcheck: order {order!r}, modes {modes!r}; give order 1 or 2 and ('reverse', 'forward')")
+    options = Options(tuple(modes), eps, rtol, atol, seed)
+    problem = Problem(function, inputs)
+    point = problem.inputs.join(problem.points)
+    _check_that_calls_agree(problem)
+    for now in range(1, order + 1):
+        found = check(problem, options, now)
+        if found is None:
+            continue
+        if isinstance(found, NoRuleError):
+            raise found
+        guilty = blame(lambda: problem.record(point), options, now)
+        if isinstance(found, Mismatch):
+            error = NotDifferentiableError if found.mode == "kink" else GradcheckError
+            name = f"gradcheck, order {now}: {found.text}"
+            other = (
+                "Each primitive is right by itself: does the function leave the graph, with .data, .item() or detach()?"
+            )
+            raise error(f"{name}. {guilty or other}")
+        if guilty is None:
+            raise found
+        raise GradcheckError(f"gradcheck, order {now}: {guilty}") from found
+
+
+def _check_that_calls_agree(problem: Problem) -> None:
+    assert problem.outputs is not None
+    first = problem.outputs.join([getattr(out, "_data", out) for out in problem.first.results])
+    again = problem.values(problem.inputs.join(problem.points))
+    if not np.allclose(first, again, rtol=1e-9, atol=0, equal_nan=True):
+        raise GradcheckError(
+            "gradcheck: the function gave other values when it was called again on the same inputs; take random "
+            "numbers from tg.random.generator(), which are held still here, and keep no state between calls"
+        )
+
+
+@np.errstate(all="ignore")
+def dot_product_check(
+    function: Function, inputs: Sequence[Any], rtol: float | None = None, trials: int = 3, seed: int = 0
+) -> None:
+    """Check that forward and reverse mode agree: ⟨J v, u⟩ = ⟨v, Jᵀ u⟩ for random v and u.
+
+    It needs no differences, so it is exact to rounding at any size and at kinks too.
+
+    Args:
+        function: takes nests of tensors, returns a nest of tensors.
+        inputs: a nest of arrays for each argument, as for `gradcheck`.
+        rtol: tolerance relative to the size of the terms of both products; by default 1e-10 in float64.
+        trials: how many pairs of directions.
+        seed: of the directions.
+
+    Raises:
+        GradcheckError: with both products, and the primitive whose own rules disagree, if there is one.
+        ConfigError: if no input is floating.
+
+    Example:
+        >>> import numpy as np
+        >>> from tinygrad_rnn.testing import dot_product_check
+        >>> dot_product_check(lambda a: np.cumsum(np.exp(a)), [np.ones(1000)])
+    """
+    problem = Problem(function, inputs)
+    assert problem.outputs is not None
     rng = np.random.default_rng(seed)
-    cotangents: list[Array] = []
-
-    def contracted(*values: Any) -> Any:
-        """Return the sum of the results, each multiplied with its cotangent."""
-        args = list(inputs)
-        for i, value in zip(moving, values, strict=True):
-            args[i] = value
-        results = function(*args)
-        results = list(results) if isinstance(results, (tuple, list)) else [results]
-        if not cotangents:
-            cotangents.extend([rng.uniform(0.5, 1.5, result.shape) for result in results])
-        total = 0.0
-        for result, cotangent in zip(results, cotangents, strict=True):
-            total = total + np.sum(result * cotangent)
-        return total
-
-    def value_at(*values: Array) -> float:
-        total = contracted(*[Tensor(value) for value in values])
-        return float(total.item())
-
-    def slopes_at(*values: Array) -> list[Array]:
-        tensors = [Tensor(value, requires_grad=True) for value in values]
-        total = contracted(*tensors)
-        if not isinstance(total, Tensor) or not total.requires_grad:
-            return [np.zeros(value.shape) for value in values]
-        return gradients(total, tensors)
-
-    slopes = slopes_at(*points)
-    direction = [rng.uniform(-1, 1, point.shape) for point in points]
-    if "reverse" in modes:
-        for number, (point, slope) in enumerate(zip(points, slopes, strict=True)):
-            numeric = np.empty_like(point)
-            for place in np.ndindex(point.shape):
-                numeric[place] = _central(value_at, points, _unit(points, number, place), eps, point[place])
-            _compare(slope, numeric, f"gradient of input {moving[number]}", rtol, atol)
-    if "forward" in modes:
-        _, along = jvp(contracted, points, direction)
-        expected = sum(float(np.vdot(s, d)) for s, d in zip(slopes, direction, strict=True))
-        _compare(np.asarray(along.data), np.asarray(expected), "forward derivative along a direction", rtol, atol)
-    if order == 2:
-        tensors = [Tensor(value, requires_grad=True) for value in points]
-        first = gradients(contracted(*tensors), tensors, record=True)
-        along_first: Any = 0.0
-        for slope, d in zip(first, direction, strict=True):
-            along_first = along_first + np.sum(slope * d)
-        linear = not isinstance(along_first, Tensor) or not along_first.requires_grad
-        second = [np.zeros(p.shape) for p in points] if linear else gradients(along_first, tensors)
-        step = eps * max(1.0, max((float(np.abs(p).max(initial=0.0)) for p in points), default=1.0))
-        ahead = slopes_at(*[p + step * d for p, d in zip(points, direction, strict=True)])
-        behind = slopes_at(*[p - step * d for p, d in zip(points, direction, strict=True)])
-        for number, hvp in enumerate(second):
-            numeric = (ahead[number] - behind[number]) / (2 * step)
-            _compare(hvp, numeric, f"second derivative of input {moving[number]} along a direction", rtol, atol)
-
-
-def _unit(points: list[Array], number: int, place: tuple[int, ...]) -> list[Array]:
-    steps = [np.zeros(point.shape) for point in points]
-    steps[number][place] = 1.0
-    return steps
-
-
-def _central(f: Callable[..., float], points: list[Array], way: list[Array], eps: float, at: float) -> float:
-    step = eps * max(1.0, abs(float(at)))
-    ahead = f(*[p + step * d for p, d in zip(points, way, strict=True)])
-    behind = f(*[p - step * d for p, d in zip(points, way, strict=True)])
-    return (ahead - behind) / (2 * step)
-
-
-def _compare(found: Array, expected: Array, what: str, rtol: float, atol: float) -> None:
-    if found.shape != expected.shape:
-        raise GradcheckError(f"{what}: shape {found.shape}, central differences have {expected.shape}")
-    if not found.size:
-        return
-    scale = float(np.abs(expected).max())
-    off = np.abs(found - expected)
-    if bool((off <= atol + rtol * scale).all()):
-        return
-    worst = np.unravel_index(int(np.argmax(np.where(np.isnan(off), np.inf, off))), off.shape)
-    a, b = float(found[worst]), float(expected[worst])
-    ratio = a / b if b else float("inf")
-    place = tuple(int(i) for i in worst)
-    raise GradcheckError(
-        f"{what}: worst at {place}: the graph gives {a:.10g}, central differences {b:.10g}, ratio {ratio:.6g}. "
-        "Check the vjp and jvp of the primitives in between, or move the point away from a kink"
-    )
+    allowed = max(1e-10, 1e3 * problem.precision) if rtol is None else rtol
+    for _ in range(trials):
+        v, u = rng.normal(size=problem.inputs.size), rng.normal(size=problem.outputs.size)
+        forward, reverse = problem.first.tangent(v) * u, problem.first.gradient(u) * v
+        a, b = float(forward.sum()), float(reverse.sum())
+        size = max(float(np.abs(forward).sum()), float(np.abs(reverse).sum()))
+        if not abs(a - b) <= allowed * size:
+            options = Options(("reverse", "forward"), None, None, None, seed)
+            guilty = blame(lambda: problem.record(problem.inputs.join(problem.points)), options, 1)
+            raise GradcheckError(
+                f"dot_product_check: ⟨Jv, u⟩ = {a:.12g} but ⟨v, Jᵀu⟩ = {b:.12g}, ratio {a / b if b else np.inf:.9g}. "
+                f"{guilty or 'Each primitive is right by itself'}"
+            )
