@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from .errors import CotangentError, FreedGraphError, NonFiniteError, ShapeError
 from .modes import current
 from .node import Array, Node, Operation, Spec, Watch, ancestors
 
+_depositing = Lock()
 Edge = tuple[Node, int]
 Wrap = Callable[[Any, "Node | None", int], Any]
 
@@ -137,11 +139,12 @@ def sweep(
                         _check_finite(pulled, node)
                     add(parent, slot, pulled)  # type: ignore[arg-type]
 
-    for watch, cotangent, is_owned in deposits:
-        if watch.grad is not None:
-            watch.grad = np.asarray(watch.grad + cotangent)
-        else:
-            watch.grad = cotangent if is_owned else np.array(cotangent)
+    with _depositing:  # several threads may add to one parameter
+        for watch, cotangent, is_owned in deposits:
+            if watch.grad is not None:
+                watch.grad = np.asarray(watch.grad + cotangent)
+            else:
+                watch.grad = cotangent if is_owned else np.array(cotangent)
     return [found.get(target) for target in targets or ()]
 
 
@@ -178,6 +181,8 @@ class Totals:
             cotangent = sum_to(cotangent, spec)
         if cotangent.dtype is not spec.dtype and cotangent.dtype != spec.dtype:
             cotangent = cotangent.astype(spec.dtype)
+        if self.wrap is None and type(cotangent) is not np.ndarray:
+            cotangent = np.asarray(cotangent)  # a sum over all axes is a NumPy scalar
         total = cotangents.get(key)
         if total is None:
             cotangents[key] = cotangent

@@ -49,6 +49,10 @@ class CellError(TinygradRNNError, TypeError):
     """A recurrent cell that breaks the protocol of cells."""
 
 
+class CellCheckError(TinygradRNNError, AssertionError):
+    """A check of `testing.check_cell` that a cell fails."""
+
+
 class StateDictError(TinygradRNNError, ValueError):
     """Names or shapes of saved arrays that do not fit a module."""
 

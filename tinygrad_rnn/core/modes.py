@@ -5,11 +5,15 @@ They live in a context variable, so every thread and every asynchronous task has
 
 from __future__ import annotations
 
+import inspect
 import sys
 from contextlib import ContextDecorator
 from contextvars import ContextVar, Token
 from pathlib import Path
 from types import TracebackType
+from typing import Any
+
+from .errors import ConfigError
 
 Scope = tuple[str | int, ...]
 
@@ -47,8 +51,20 @@ pop_scope = _modes.reset
 class _Mode(ContextDecorator):
     """A context manager and decorator that replaces the modes and puts the earlier ones back."""
 
-    def __init__(self) -> None:
+    def __init__(self, *function: Any) -> None:
+        if function:
+            raise ConfigError(f"@{type(self).__name__} without brackets; write @{type(self).__name__}()")
         self._tokens: list[Token[Modes]] = []
+
+    def __call__(self, function: Any) -> Any:
+        """Decorate a function: the mode holds during its calls."""
+        if inspect.isgeneratorfunction(function) or inspect.iscoroutinefunction(function):
+            name = type(self).__name__
+            raise ConfigError(
+                f"{name} cannot decorate the generator or coroutine {function.__name__}, whose body runs later; write "
+                f"`with {name}():` inside it, around code without yield or await"
+            )
+        return super().__call__(function)
 
     def _changed(self, modes: Modes) -> Modes:
         raise AssertionError("each mode says what it changes")

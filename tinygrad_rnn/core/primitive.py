@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .dispatch import implementations
-from .errors import ConversionError, NonFiniteError, NoRuleError, ShapeError
+from .errors import ConversionError, DtypeError, NonFiniteError, NoRuleError, ShapeError
 from .modes import Modes, current, user_line
 from .node import Node, spec_of
 from .tensor import Tensor
@@ -19,7 +19,7 @@ _new_tensor = Tensor.__new__
 _FIRST_OUTPUT = tuple([(0,) * n for n in range(8)])
 _OF_SHAPES = re.compile("shape|dimension|broadcast|axes|axis|size|operand")
 _NO_PARAMS: dict[str, Any] = {}
-_OPERANDS = frozenset({np.ndarray, float, int, bool})
+_NUMBERS = frozenset({float, int, bool})
 
 
 class _Everything:
@@ -32,6 +32,9 @@ _EVERYTHING = _Everything()
 
 class Primitive:
     """A differentiable operation: what it computes, and how cotangents and tangents pass through it.
+
+    Arrays are arguments: those that a node keeps are copied if a user may still write to them. Keyword parameters are
+    kept as they are.
 
     Rules are written with operators, NumPy functions and other primitives, and never change an array in place. Then
     they run on bare arrays (first derivatives), and on tensors (derivatives of every order) alike. The engine does
@@ -154,8 +157,11 @@ class Primitive:
                     saved.append(value if i in saves else spec_of(value)[0])
                 parents.append(node)
             else:
-                value = arg if type(arg) in _OPERANDS else as_operand(arg)
-                has_array = has_array or type(value) is np.ndarray
+                if type(arg) in _NUMBERS:
+                    value = arg
+                else:
+                    value = arg if type(arg) is np.ndarray and arg.dtype.kind in "fiub" else as_operand(arg)
+                    has_array = has_array or type(value) is np.ndarray
                 parents.append(None)
                 saved.append(value)
             values.append(value)
@@ -270,14 +276,22 @@ def every_value(arg: Any) -> Any:
 
 
 def as_operand(arg: Any) -> Any:
-    """Return an argument as primitives take it: tensors, arrays and Python numbers as they are, lists as arrays.
+    """Return an argument as primitives take it: tensors and Python numbers as they are, all else as plain arrays.
 
     Raises:
-        ConversionError: if a list holds tensors.
+        ConversionError: if a list holds tensors, or if the argument is an array with an algebra of its own.
+        DtypeError: if it holds anything but real numbers, integers and bools.
     """
-    if isinstance(arg, (Tensor, np.ndarray, float, int, np.generic)):
+    if isinstance(arg, (Tensor, float, int)):
         return arg
-    array = np.asarray(arg)
+    if isinstance(arg, (np.matrix, np.ma.MaskedArray)):
+        raise ConversionError(
+            f"a {type(arg).__name__} beside a tensor: its rules for products or missing values are not those of the "
+            "gradient; write np.asarray(array), or array.filled(0) with np.where for missing values"
+        )
+    array = arg if isinstance(arg, np.generic) else np.asarray(arg)
     if array.dtype == object:
         raise ConversionError(f"{type(arg).__name__} of objects where numbers are expected; join tensors with np.stack")
+    if array.dtype.kind not in "fiub":
+        raise DtypeError(f"an operand of dtype {array.dtype} beside a tensor; give real numbers, integers or bools")
     return array

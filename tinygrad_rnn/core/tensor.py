@@ -96,6 +96,7 @@ class Tensor(NumpyMethods):
                 raise GraphError(f"{self!r} is the result of {node.operation}; only a leaf can be given another value")
             if node.specs[0].shape != data.shape or node.specs[0].dtype != data.dtype:
                 self._node = leaf(Spec(data.shape, data.dtype), self._name)
+                self._node.watch(0).hooks.update(node.watch(0).hooks)
         self._data = data
 
     @property

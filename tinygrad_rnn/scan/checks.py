@@ -96,7 +96,8 @@ def matcher(nest: Any) -> Matcher:
             and all(test(child) for test, child in zip(tests, other.values(), strict=True))
         )
     shape, dtype = nest.shape, nest.dtype
-    return lambda other: isinstance(other, (Tensor, np.ndarray)) and other.shape == shape and other.dtype == dtype
+    kinds = Tensor if isinstance(nest, Tensor) else (Tensor, np.ndarray)
+    return lambda other: isinstance(other, kinds) and other.shape == shape and other.dtype == dtype
 
 
 def describe(nest: Any) -> str:
@@ -121,6 +122,11 @@ def refuse_step(step: Any, out: Any, state: Any, t: int) -> NoReturn:
     if not isinstance(out, tuple) or len(out) != 2:
         raise errors.CellError(
             f"{who}: it returned {describe(out)}; return a pair, the output and the next state: return y, state"
+        )
+    if arrays := [leaf for leaf in tree_flatten(out[1])[0] if isinstance(leaf, np.ndarray)]:
+        raise errors.CellError(
+            f"{who}: the state it returned holds a plain array, {describe(arrays[0])}, and no gradient would go "
+            "through it; leave .data away, or write tg.Tensor(array) for a constant"
         )
     raise errors.CellError(
         f"{who}: it was given the state {describe(state)} and returned the state {describe(out[1])}; return a state of "
