@@ -120,3 +120,7 @@ def test_a_model_in_training_is_sampled_without_dropout_and_stays_in_training():
     state = tg.random.get_state()
     assert text(network) == wanted
     assert network.training and tg.random.get_state() == state
+
+
+def test_numbers_of_numpy_are_numbers():
+    assert text(temperature=np.float32(0.5), length=np.int64(7)) == text(temperature=0.5, length=7)

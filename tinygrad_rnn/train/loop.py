@@ -203,7 +203,7 @@ class Trainer:
         """
         try:
             self.step, self._earlier = int(state["step"]), float(state["seconds"])
-            self.history = list(state["history"])
+            self.history = [dict(row) for row in state["history"]]
             self.carry = self._carry(state["carry"])
             self.optimizer.load_state_dict(state["optimizer"])
             if self.schedule is not None:

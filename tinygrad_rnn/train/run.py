@@ -138,8 +138,8 @@ def open_run(folder: Path, cell: CellClass | None) -> tuple[Run, dict[str, Any]]
         vocabulary = CharVocabulary(record["symbols"])
         source = Source(**record["text"])
         training: dict[str, Any] = record["training"]
-        history = list(training["history"])
-    except (KeyError, TypeError, ValueError) as error:
+        history = [dict(row) for row in training["history"]]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{folder} is no run of this version: {type(error).__name__}: {error}") from error
     if config.own_cell and cell is None:
         raise ConfigError(

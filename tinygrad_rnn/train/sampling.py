@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from itertools import count
+from numbers import Integral, Real
 
 import numpy as np
 
@@ -45,9 +46,9 @@ def stream(
         >>> len(text), set(text) <= set("ab")
         (5, True)
     """
-    if isinstance(temperature, bool) or not isinstance(temperature, (int, float)) or not 0 <= temperature < math.inf:
+    if isinstance(temperature, bool) or not isinstance(temperature, Real) or not 0 <= temperature < math.inf:
         raise ConfigError(f"temperature is {temperature!r}; give a number of at least 0, such as 0.7")
-    if length is not None and (isinstance(length, bool) or not isinstance(length, int) or length < 0):
+    if length is not None and (isinstance(length, bool) or not isinstance(length, Integral) or length < 0):
         raise ConfigError(f"length is {length!r}; give a whole number of at least 0")
     start = prime or ("\n" if "\n" in vocabulary.symbols else vocabulary.symbols[0])
     ids = vocabulary.encode(start)
