@@ -15,6 +15,8 @@ from .problem import Blocks, Problem
 _FEW_INPUTS = 200
 _FEW_RESULTS = 64
 _SOME = 8
+# A rule that is wrong is often wrong everywhere: not every entry needs a second look then.
+_ENOUGH = 3
 
 
 class Mismatch(NamedTuple):
@@ -62,7 +64,7 @@ class _Comparison:
         self.columns = columns
         self.options = options
         self.slopes, self.jumps = differences.table(directions)
-        self.doubt = np.zeros(self.slopes.shape)
+        self.clear = np.ones(len(directions), bool)
         self.kinks = np.zeros(self.slopes.shape, bool)
 
     def tolerances(self) -> Array:
@@ -82,14 +84,24 @@ class _Comparison:
         return found
 
     def refine(self, claims: list[_Claim]) -> None:
-        """Look closer along every direction where a first look leaves a doubt."""
+        """Look closer along every direction where a first look leaves a doubt, until one is wrong beyond doubt."""
         tolerances = self.tolerances()
-        doubtful = ~(np.abs(self.jumps) <= 100 * tolerances).all(axis=0)
-        for claim in claims:
-            doubtful |= ~(self._off(claim) <= self._allowed(claim, tolerances)).all(axis=0)
+        doubtful = ~(np.abs(self.jumps) <= 100 * tolerances).all(axis=0) | self._wrong(claims)
+        self.clear = ~doubtful
         for column in np.flatnonzero(doubtful):
             refined = self.differences.refined(self.directions[column], 100 * tolerances[:, column])
-            self.slopes[:, column], self.doubt[:, column], self.kinks[:, column] = refined
+            self.slopes[:, column], self.kinks[:, column] = refined
+            self.clear[column] = True
+            if self._wrong(claims)[column] and self.clear.sum() > _ENOUGH:
+                break
+
+    def _wrong(self, claims: list[_Claim]) -> Array:
+        """Return along which directions a claim is off."""
+        tolerances = self.tolerances()
+        wrong = np.zeros(len(self.directions), bool)
+        for claim in claims:
+            wrong |= ~(self._off(claim) <= self._allowed(claim, tolerances)).all(axis=0)
+        return wrong
 
     def _off(self, claim: _Claim) -> Array:
         return np.asarray(np.abs(claim.found - self._expected(claim)))
@@ -109,10 +121,12 @@ class _Comparison:
         for claim in claims:
             off, expected = self._off(claim), self._expected(claim)
             allowed = self._allowed(claim, tolerances)
-            if bool((off <= allowed).all()):
+            if bool((off <= allowed)[:, self.clear].all()):
                 continue
             excess = np.where(allowed > 0, off / allowed, off)
-            place = np.unravel_index(int(np.argmax(np.where(np.isnan(off), np.inf, excess))), off.shape)
+            place = np.unravel_index(
+                int(np.argmax(np.where(self.clear, np.where(np.isnan(off), np.inf, excess), -1))), off.shape
+            )
             a, b = float(claim.found[place]), float(expected[place])
             ratio = a / b if b else float("inf")
             text = (

@@ -98,8 +98,8 @@ class Differences:
         jumps = np.stack([jump for _, jump in pairs], axis=1) if pairs else np.zeros(shape)
         return slopes, jumps
 
-    def refined(self, direction: Direction, tolerance: Array) -> tuple[Array, Array, Array]:
-        """Return slopes from steps of several sizes, by how much they may be off, and where there is a kink.
+    def refined(self, direction: Direction, tolerance: Array) -> tuple[Array, Array]:
+        """Return slopes from steps of several sizes, and where there is a kink.
 
         Args:
             direction: the way to go.
@@ -121,4 +121,4 @@ class Differences:
         kinked = jumps[_FIRST] > tolerance + self.noise(lengths[_FIRST + 2])
         for narrow in [_FIRST + 1, _FIRST + 2, *range(len(_STEPS), len(lengths))]:
             kinked &= jumps[narrow] > 0.5 * jumps[_FIRST]
-        return slope, doubt, kinks | kinked
+        return slope, kinks | kinked
