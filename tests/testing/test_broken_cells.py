@@ -348,7 +348,7 @@ BROKEN = {
         "unchanged",
         "repeatable rows values_unseen gradients forward_mode per_sample_gradients unrolled padding reversed_time "
         "carried_state saving",
-        "long_gradient",
+        "",
     ),
     ReusesBuffer: ("unchanged", "values_unseen gradients per_sample_gradients unrolled padding carried_state", ""),
     WrongVjp: ("gradients", "forward_mode", ""),

@@ -2,6 +2,7 @@
 
 import unittest
 import warnings
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -231,17 +232,86 @@ def test_a_cell_of_other_features_passes_with_an_example():
     assert set(found) == {"pass", "skip"}
 
 
-def test_a_cell_without_parameters_and_one_with_dropout_pass():
-    class Sums(nn.Cell):
+class Sums(nn.Cell):
+    input_size = hidden_size = 3
+
+    def forward(self, x, h):
+        h = 0.5 * h + x
+        return h, h
+
+
+class Stateless(nn.Cell):
+    def __init__(self):
+        super().__init__()
+        self.from_input = nn.Linear(3, 5)
+
+    def initial_state(self, batch_size):
+        return None
+
+    def forward(self, x, state):
+        return np.tanh(self.from_input(x)), None
+
+
+class Counts(nn.Cell):
+    def initial_state(self, batch_size):
+        return np.zeros(batch_size, np.int64)
+
+    def forward(self, x, count):
+        return count + x, count + x
+
+
+class Pair(NamedTuple):
+    h: object
+    before: object
+
+
+class Learned(Base):
+    """Its initial state is a parameter, its state a named tuple, and two of its weights are the same."""
+
+    def __init__(self):
+        super().__init__(5, 5)
+        self.start = nn.Parameter(np.zeros(5, np.float32))
+        self.from_state = self.from_input
+
+    def initial_state(self, batch_size):
+        start = np.broadcast_to(self.start, (batch_size, 5))
+        return Pair(start, start)
+
+    def forward(self, x, state):
+        h = self.new(x, state.before)
+        return h, Pair(h, state.h)
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "skipped"),
+    [
+        (Sums, {}, "parameters_reached per_sample_gradients"),
+        (Stateless, {}, "long_gradient"),
+        (
+            Counts,
+            {"example_input": [1, 2, 3]},
+            "gradients forward_mode parameters_reached per_sample_gradients long_gradient",
+        ),
+        (Learned, {}, ""),
+        (lambda: Base().requires_grad_(False), {}, "parameters_reached per_sample_gradients"),
+    ],
+    ids=["no parameters", "no state", "no floats", "learned and shared", "frozen"],
+)
+def test_where_there_is_nothing_to_check_a_check_is_skipped(make, options, skipped):
+    found = outcomes(make(), **options)
+    assert set(found) == {"pass", "skip"}
+    assert found["skip"] == {"engines", *skipped.split()}
+
+
+def test_what_is_left_of_a_gradient_is_told_down_to_the_smallest_numbers():
+    class Fades(nn.Cell):
         input_size = hidden_size = 3
 
         def forward(self, x, h):
-            h = 0.5 * h + x
+            h = 0.05 * h + x
             return h, h
 
-    found = outcomes(Sums())
-    assert set(found) == {"pass", "skip"}
-    assert found["skip"] == {"engines", "parameters_reached", "per_sample_gradients"}
+    assert "multiplied with 6.2e-261, 0.05 a step" in testing.check_cell(Fades())["long_gradient"].reason
 
 
 def test_checks_run_in_the_mode_that_the_cell_is_in():

@@ -163,6 +163,9 @@ def gradients(subject: Subject) -> str:
     """First and second derivatives of a step, in reverse mode, equal central differences in float64."""
     for seed in range(_POINTS):
         function, inputs = _as_function(subject, seed)
+        names = [name for name, leaf in _arguments(inputs) if leaf.dtype.kind == "f"]
+        if not names:
+            skip("input, state and parameters hold no floats to differentiate by")
         try:
             gradcheck(function, inputs, order=2, modes=("reverse",))
         except NotDifferentiableError as error:
@@ -172,13 +175,14 @@ def gradients(subject: Subject) -> str:
             fail(_in_words(error))
         else:
             break
-    names = [name for name, leaf in _arguments(inputs) if leaf.dtype.kind == "f"]
     return f"first and second derivatives by {', '.join(names)}"
 
 
 def forward_mode(subject: Subject) -> str:
     """Forward and reverse mode give the same: ⟨J v, u⟩ = ⟨v, Jᵀ u⟩ for random directions."""
     function, inputs = _as_function(subject)
+    if not any(leaf.dtype.kind == "f" for _, leaf in _arguments(inputs)):
+        skip("input, state and parameters hold no floats to differentiate by")
     try:
         dot_product_check(function, inputs)
     except errors.GradcheckError as error:
@@ -219,7 +223,7 @@ def per_sample_gradients(subject: Subject) -> str:
     x, state = subject.inputs(1, 3)[0], subject.state(cell, 3)
     parameters = {name: array_of(parameter) for name, parameter in trained(cell).items()}
     if not parameters:
-        skip("the cell has no parameters")
+        skip("the cell has no parameter to train")
     start = arrays_of(state)
 
     def loss(given: Any, x_row: Any, state_row: Any) -> Any:

@@ -177,7 +177,11 @@ def long_gradient(subject: Subject) -> str:
 
 
 def _norm(arrays: list[Array]) -> float:
-    return float(np.sqrt(sum(float(np.sum(array * array)) for array in arrays)))
+    # Divided by the largest element first: the squares of what is left after many steps would be 0 in float64.
+    largest = max(float(np.abs(array).max(initial=0.0)) for array in arrays)
+    if not 0.0 < largest < np.inf:
+        return largest
+    return largest * float(np.sqrt(sum(float(np.sum((array / largest) ** 2)) for array in arrays)))
 
 
 def engines(subject: Subject) -> str:

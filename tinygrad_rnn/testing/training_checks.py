@@ -31,7 +31,8 @@ from .subject import (
 
 STEPS = 8
 MARGIN = 64
-SCALES = (0.1, 0.3, 1.0, 1.0, 1.0, 1.0)
+# Of two opposite shifts of the parameters, one brings a relu unit to life that its bias keeps at 0.
+SHIFTS = ((0.1, 1), (1.0, 1), (-1.0, 1), (3.0, 2), (-3.0, 2), (3.0, 3), (-3.0, 3))
 SATURATED = {"tanh": lambda out: np.abs(out) > 0.95, "sigmoid": lambda out: np.abs(out - 0.5) > 0.474}
 
 
@@ -92,8 +93,8 @@ def parameters_reached(subject: Subject) -> str:
     dead = _dead(subject, subject.fresh())
     count = len(trained(subject.fresh()))
     if not count:
-        skip("the cell has no parameters")
-    for seed, scale in enumerate(SCALES):
+        skip("the cell has no parameter to train")
+    for scale, seed in SHIFTS:
         if dead:
             again = _dead(subject, subject.varied(scale, seed))
             dead = {name: why for name, why in again.items() if name in dead}
