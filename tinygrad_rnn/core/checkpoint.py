@@ -13,7 +13,7 @@ from .backward import Edge, sweep
 from .errors import GraphError
 from .forward import push
 from .modes import current, enable_grad
-from .node import Node, Spec, leaf, next_sequence
+from .node import Node, Spec, next_sequence, unwatched_leaf
 from .primitive import Primitive, identity
 from .tensor import Tensor
 from .tree import TreeDef, tree_flatten, tree_unflatten
@@ -93,7 +93,7 @@ def checkpoint(function: Callable[..., Any]) -> Callable[..., Any]:
 def _fresh(value: Any) -> Tensor:
     data = value._data if isinstance(value, Tensor) else np.array(value)
     tracked = isinstance(value, Tensor) and value.requires_grad
-    return Tensor._wrap(data, leaf(Spec(data.shape, data.dtype)) if tracked else None)
+    return Tensor._wrap(data, unwatched_leaf(data) if tracked else None)
 
 
 def _edges_from_before(roots: list[Node], start: int, own: set[Node]) -> list[Edge]:
@@ -182,4 +182,4 @@ def _again(arg: Any) -> Any:
     if isinstance(arg, Tensor) and arg.requires_grad:
         return identity(arg)
     data = arg._data if isinstance(arg, Tensor) else np.asarray(arg)
-    return Tensor._wrap(data, leaf(Spec(data.shape, data.dtype)) if data.dtype.kind == "f" else None)
+    return Tensor._wrap(data, unwatched_leaf(data) if data.dtype.kind == "f" else None)

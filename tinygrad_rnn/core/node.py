@@ -189,6 +189,11 @@ def leaf(spec: Spec, name: str | None = None) -> Node:
     return node
 
 
+def unwatched_leaf(data: Array) -> Node:
+    """Make the node of an input that no user can reach, such as those of transforms: nothing is left there."""
+    return Node(None, (), (), (), {}, (), spec_of(data), current())
+
+
 def ancestors(roots: Iterable[Node], since: int = 0) -> list[Node]:
     """Return the nodes that `roots` came from, themselves included, parents before children.
 

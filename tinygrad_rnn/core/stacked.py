@@ -161,33 +161,36 @@ def _one_by_one(primitive: Primitive, args: list[Any], stacked: list[bool], para
 
 
 def _is_direct(primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> bool:
-    """Try both ways on three members of random numbers."""
+    """Try both ways on three members of random numbers, first small ones, then large ones of both signs."""
     rng = np.random.default_rng(0)
-    probes = [_probe(arg, rng) for arg in args]
     stacked = [_is_stacked(arg) for arg in args]
-    with np.errstate(all="ignore"):
-        expected = _parts(_one_by_one(primitive, probes, stacked, params, 3))
-        try:
-            found = _parts(_together(primitive, probes, stacked, params, 3))
-        except (ValueError, IndexError, TypeError):
+    for low, high in ((0.25, 0.75), (-30.0, 30.0)):
+        probes = [_probe(arg, rng, low, high) for arg in args]
+        with np.errstate(all="ignore"):
+            try:
+                expected = _parts(_one_by_one(primitive, probes, stacked, params, 3))
+                found = _parts(_together(primitive, probes, stacked, params, 3))
+            except (ValueError, IndexError, TypeError, ArithmeticError):
+                return False
+        if len(found) != len(expected) or not all(
+            a.shape == b.shape and np.allclose(a, b, rtol=1e-6, atol=1e-6, equal_nan=True)
+            for a, b in zip(found, expected, strict=True)
+        ):
             return False
-    return len(found) == len(expected) and all(
-        a.shape == b.shape and np.allclose(a, b, rtol=1e-6, atol=1e-6, equal_nan=True)
-        for a, b in zip(found, expected, strict=True)
-    )
+    return True
 
 
 def _parts(result: Any) -> list[Array]:
     return list(result) if isinstance(result, (list, tuple)) else [result]
 
 
-def _probe(arg: Any, rng: np.random.Generator) -> Any:
+def _probe(arg: Any, rng: np.random.Generator, low: float, high: float) -> Any:
     """Return arrays to try a call on: random floats and bools, and the very integers, which may be indices."""
     if not hasattr(arg, "dtype"):
         return arg
     shape = (3, *arg.shape) if isinstance(arg, Stacked) else arg.shape
     if arg.dtype.kind == "f":
-        return rng.uniform(0.25, 0.75, shape).astype(arg.dtype)
+        return rng.uniform(low, high, shape).astype(arg.dtype)
     if arg.dtype.kind == "b":
         return rng.random(shape) < 0.5
     inside = _inside(arg)

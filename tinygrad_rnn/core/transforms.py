@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -12,7 +13,7 @@ from .backward import Edge, sweep
 from .errors import ConfigError, CotangentError, DtypeError
 from .forward import push
 from .modes import current, enable_grad
-from .node import Spec, ancestors, leaf
+from .node import ancestors, next_sequence, unwatched_leaf
 from .primitive import identity
 from .tensor import Tensor, cotangent_of
 from .tree import tree_flatten, tree_map, tree_unflatten
@@ -74,14 +75,14 @@ def _fresh(value: Any) -> Any:
         data = data.astype(np.float64)  # the number 2 means 2.0 here
     if data.dtype.kind != "f":
         return Tensor(data)
-    return Tensor._wrap(data, leaf(Spec(data.shape, data.dtype)))
+    return Tensor._wrap(data, unwatched_leaf(data))
 
 
 class _Call:
     """A function run on fresh inputs: what is needed to take derivatives of its results."""
 
     def __init__(self, function: Callable[..., Any], args: tuple[Any, ...], moving: tuple[int, ...]) -> None:
-        recording = current().recording
+        recording, start = current().recording, next_sequence()
         self.inputs, self.structure = tree_flatten([args[i] for i in moving])
         with enable_grad():
             self.inputs = [_fresh(value) for value in self.inputs]
@@ -91,10 +92,18 @@ class _Call:
             self.value = function(*replaced)
         self.outputs, self.out_structure = tree_flatten(self.value)
         own = {tensor.node for tensor in self.inputs}
-        nodes = ancestors([out.node for out in self.outputs if isinstance(out, Tensor) and out.node is not None])
-        # What depends on tensors from outside is recorded, for an outer transform or backward(); the rest is not.
-        outside = recording and any(node.primitive is None and node not in own for node in nodes)
+        roots = [out.node for out in self.outputs if isinstance(out, Tensor) and out.node is not None]
+        # What depends on tensors from outside is recorded, for an outer transform or backward(); the rest is not. The
+        # inputs of transforms that ran inside the function are no outside: nobody can ask for gradients there any more.
+        leaves = [node for node in ancestors(roots) if node.primitive is None and node not in own]
+        outside = recording and any(node.sequence < start or node.watches is not None for node in leaves)
         self.wrap = Tensor._wrap if outside else None
+
+    def refuse_integers(self) -> None:
+        """Raise DtypeError if an input to differentiate by is no float."""
+        found = [str(x.dtype) for x in self.inputs if x.node is None]
+        if found:
+            raise DtypeError(f"an argument of dtype {found[0]} to differentiate by; give floats, or leave it out")
 
     def result(self, nest: Any) -> Any:
         """Return a nest of results as the caller sees it: without the graph, unless that leads outside."""
@@ -143,8 +152,9 @@ class _Call:
 
 def _numbers(argnums: int | tuple[int, ...], args: tuple[Any, ...]) -> tuple[int, ...]:
     numbers = argnums if isinstance(argnums, tuple) else (argnums,)
-    if not all(-len(args) <= i < len(args) for i in numbers):
-        raise ConfigError(f"argnums {argnums!r} of a call with {len(args)} arguments; give positions that are there")
+    known = all(isinstance(i, int) and -len(args) <= i < len(args) for i in numbers)
+    if not known or len({i % len(args) for i in numbers}) < len(numbers):
+        raise ConfigError(f"argnums {argnums!r} of {len(args)} arguments; give a position that is there, or several")
     return tuple([i % len(args) for i in numbers])
 
 
@@ -172,9 +182,7 @@ def value_and_grad(function: Callable[..., Any], argnums: int | tuple[int, ...] 
     @wraps(function)
     def call(*args: Any) -> tuple[Any, Any]:
         run = _Call(function, args, _numbers(argnums, args))
-        for x in run.inputs:
-            if x.node is None:
-                raise DtypeError(f"an argument of dtype {x.dtype} to differentiate by; give floats, or leave it out")
+        run.refuse_integers()
         if not isinstance(run.value, Tensor):
             raise CotangentError(
                 f"the function returned {type(run.value).__name__}; return a tensor of one element, as np.sum does"
@@ -194,11 +202,8 @@ def grad(function: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Ca
         Tensor(12.)
     """
 
-    @wraps(function)
-    def call(*args: Any) -> Any:
-        return value_and_grad(function, argnums)(*args)[1]
-
-    return call
+    both = value_and_grad(function, argnums)
+    return wraps(function)(lambda *args: both(*args)[1])
 
 
 def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
@@ -244,6 +249,7 @@ def jvp(function: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any,
 
     Raises:
         CotangentError: if a tangent has another structure or shape than its primal.
+        DtypeError: if a tangent that is not 0 is given for integers.
 
     Example:
         >>> import tinygrad_rnn as tg
@@ -278,6 +284,8 @@ def _directions(run: _Call, primals: tuple[Any, ...], tangents: Any) -> list[Any
             tangent = tangent if isinstance(tangent, Tensor) else Tensor(tangent, dtype=x.dtype)
             if tangent.shape != x.shape:
                 raise CotangentError(f"a tangent of shape {tangent.shape} for a primal of shape {x.shape}")
+            if x.node is None and np.any(tangent._data):
+                raise DtypeError(f"a tangent of a primal of dtype {x.dtype}; give floats, or a tangent of 0")
         directions.append(tangent)
     return directions
 
@@ -313,6 +321,9 @@ def jacobian(function: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -
         A function of the same arguments. In place of each tensor of the value stands a nest like the argument (or a
         tuple of them), with tensors of the shape of the value's followed by that of the argument's.
 
+    Raises:
+        DtypeError: when called, if an argument to differentiate by holds integers.
+
     Example:
         >>> import numpy as np
         >>> import tinygrad_rnn as tg
@@ -324,6 +335,7 @@ def jacobian(function: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -
     @wraps(function)
     def call(*args: Any) -> Any:
         run = _Call(function, args, _numbers(argnums, args))
+        run.refuse_integers()
         sizes = [x.size for x in run.inputs], [np.size(out) for out in run.outputs]
         blocks = _columns(run) if sum(sizes[0]) < sum(sizes[1]) else _rows(run)
         nests = []
@@ -336,9 +348,7 @@ def jacobian(function: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -
 
 
 def _unit(shape: tuple[int, ...], place: int, dtype: Any) -> Any:
-    basis = np.zeros(shape, dtype)
-    basis.reshape(-1)[place] = 1
-    return basis
+    return np.eye(1, math.prod(shape), place, dtype=dtype).reshape(shape)
 
 
 def _rows(run: _Call) -> list[list[Any]]:
