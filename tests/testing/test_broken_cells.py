@@ -6,7 +6,7 @@ import pytest
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, testing
 from tinygrad_rnn.core.modes import current
-from tinygrad_rnn.testing.check_cell import CHECKS
+from tinygrad_rnn.testing.cells import CHECKS
 
 
 def outcomes(cell):

@@ -13,7 +13,7 @@ import tinygrad_rnn as tg
 from tinygrad_rnn import nn, testing
 from tinygrad_rnn.core import errors
 from tinygrad_rnn.scan import scan
-from tinygrad_rnn.testing.check_cell import CHECKS
+from tinygrad_rnn.testing.cells import CHECKS
 from tinygrad_rnn.testing.fingerprint import fingerprint
 from tinygrad_rnn.testing.subject import ENGINES
 

@@ -1,6 +1,6 @@
 """Checks that users run on their own functions and cells."""
 
-from .check_cell import CellWarning, cell_checks, check_cell
+from .cells import CellWarning, cell_checks, check_cell
 from .gradcheck import NotDifferentiableError, dot_product_check, gradcheck
 
 __all__ = [
