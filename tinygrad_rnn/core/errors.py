@@ -41,6 +41,10 @@ class GraphError(TinygradRNNError, RuntimeError):
     """A graph that lacks what was asked of it, or that breaks an invariant."""
 
 
+class TraceError(TinygradRNNError, RuntimeError):
+    """A step that cannot be traced: it asks for a value that is not known yet, or draws random numbers."""
+
+
 class GradcheckError(TinygradRNNError, AssertionError):
     """A gradient rule that disagrees with central differences."""
 

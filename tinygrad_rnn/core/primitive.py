@@ -271,8 +271,8 @@ def constant(arg: Any) -> Any:
 
 
 def every_value(arg: Any) -> Any:
-    """Return an argument as an array, to check what it holds; of a stack inside vmap, the values of all members."""
-    return np.asarray(arg._members._data if isinstance(arg, Tensor) and arg._index < 0 else value_of(arg))  # type: ignore[attr-defined]
+    """Return an argument as an array, to check what it holds; of a stand-in for many, the values of all of them."""
+    return arg.every_value() if isinstance(arg, Tensor) and arg._index < 0 else np.asarray(value_of(arg))  # type: ignore[attr-defined, no-any-return]
 
 
 def as_operand(arg: Any) -> Any:

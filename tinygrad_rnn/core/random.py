@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextvars import ContextVar
 from threading import Lock
 from typing import Any
 
@@ -10,6 +12,8 @@ import numpy as np
 from .errors import ConfigError
 
 _lock = Lock()
+# What a tracer calls in place of a draw.
+refuse: ContextVar[Callable[[], Any] | None] = ContextVar("tinygrad_rnn_refuse_draws", default=None)
 _state = {"seed": 0, "call": 0}
 
 
@@ -44,6 +48,8 @@ def generator() -> np.random.Generator:
         >>> tg.random.generator().random() != tg.random.generator().random()
         True
     """
+    if (refused := refuse.get()) is not None:
+        refused()
     with _lock:
         key = np.array([_state["seed"], _state["call"]], dtype=np.uint64)
         _state["call"] += 1

@@ -75,6 +75,10 @@ class Stacked(Tensor):
         """Return the same members as constants for every gradient."""
         return Stacked(self._members.detach())
 
+    def every_value(self) -> Array:
+        """Return the values of all members."""
+        return self._members._data  # type: ignore[no-any-return]
+
     @staticmethod
     def call(primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Call a primitive whose arguments include stacked tensors."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.primitive import Primitive, as_operand, constant, implements
+from ..core.primitive import Primitive, as_operand, constant, implements, value_of
 
 
 def ufunc(primitive: Primitive, function: Any) -> Primitive:
@@ -93,7 +93,7 @@ where.defjvp(
 def _where(condition: Any, *choices: Any) -> Any:
     condition = constant(condition)
     if not choices:
-        return np.where(condition)
+        return np.where(np.asarray(value_of(condition)))
     a, b = choices
     return where(condition, as_operand(a), as_operand(b))
 

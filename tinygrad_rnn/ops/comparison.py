@@ -7,17 +7,23 @@ from typing import Any
 
 import numpy as np
 
-from ..core.primitive import implements, value_of
+from ..core.primitive import Primitive, implements, value_of
 from ..core.stacked import Stacked, on_members
 from ..core.tensor import Tensor
+from ..core.trace import Abstract
 from ..core.tree import tree_map
 
-_FUNCTIONS: tuple[Callable[..., Any], ...] = (
+# The shape of what these give follows from shapes alone, so that they can be traced.
+_TRACEABLE: tuple[Callable[..., Any], ...] = (
     *(np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal),
     *(np.isnan, np.isfinite, np.isinf, np.isneginf, np.isposinf, np.signbit),
     *(np.logical_and, np.logical_or, np.logical_not, np.logical_xor),
-    *(np.any, np.all, np.count_nonzero, np.nonzero, np.flatnonzero, np.argwhere),
-    *(np.argmax, np.argmin, np.argsort, np.searchsorted),
+    *(np.any, np.all, np.count_nonzero, np.argmax, np.argmin, np.argsort),
+)
+
+_FUNCTIONS: tuple[Callable[..., Any], ...] = (
+    *_TRACEABLE,
+    *(np.nonzero, np.flatnonzero, np.argwhere, np.searchsorted),
     *(np.array_equal, np.allclose, np.isclose),
     *(np.array_repr, np.array_str, np.array2string),
 )
@@ -30,8 +36,15 @@ _OF_SPECS: tuple[Callable[..., Any], ...] = (
 
 
 def _on_values(function: Callable[..., Any]) -> None:
+    traced = Primitive(function.__name__, function, saves=()) if function in _TRACEABLE else None
+    if traced is not None:
+        traced.defvjp_joint(lambda gs, outs, args, needs, **params: [None] * len(args))
+        traced.defjvp_joint(lambda tangents, outs, args, **params: (None,))
+
     @implements(function)
     def call(*args: Any, **kwargs: Any) -> Any:
+        if traced is not None and any(type(arg) is Abstract for arg in args):
+            return traced(*args, **kwargs)
         if any(isinstance(arg, Stacked) for arg in args):
             return on_members(function, args, kwargs)
         return function(*tree_map(value_of, args), **tree_map(value_of, kwargs))

@@ -9,8 +9,9 @@ import numpy as np
 from ..core.backward import Addend
 from ..core.errors import ShapeError
 from ..core.node import Array
-from ..core.primitive import Primitive, constant, implements
+from ..core.primitive import Primitive, constant, implements, value_of
 from ..core.tensor import Tensor
+from ..core.trace import Abstract
 
 
 class _Array:
@@ -89,6 +90,12 @@ def _getitem(a: Tensor, key: Any) -> Any:
                 raise IndexError(f"an index of dtype {array.dtype}; give integers, slices, None, ... or a bool mask")
             if array.ndim == 0 and array.dtype.kind != "b" and isinstance(array, np.ndarray):
                 index.append(int(array))
+                continue
+            if array.dtype.kind == "b" and array.ndim and type(a) is Abstract:
+                # How many elements a mask picks is no question of shapes: it is asked for its values here.
+                places = np.nonzero(value_of(array))
+                arrays += places
+                index += [_ARRAY] * len(places)
                 continue
             arrays.append(array)
             index.append(_ARRAY)

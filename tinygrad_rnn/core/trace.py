@@ -1,0 +1,277 @@
+"""Tracing: a function is run once on tensors that have a shape and no value, and leaves the list of what it called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+
+from . import random
+from .errors import TraceError
+from .modes import user_line
+from .node import Array, Spec, leaf
+from .primitive import Primitive, as_operand
+from .tensor import Tensor
+
+_MARK = leaf(Spec((), np.dtype(float)))
+_NUMBERS = frozenset({float, int, bool})
+
+
+class Literal(NamedTuple):
+    """A Python number in a trace; its type counts, since 2 and 2.0 promote differently."""
+
+    kind: type
+    value: Any
+
+
+class Captured(NamedTuple):
+    """The place of an operand that came from outside: a parameter, a constant array."""
+
+    number: int
+
+
+class Call(NamedTuple):
+    """One call of a primitive: operands are numbers of earlier values, `Captured` ones or `Literal`s."""
+
+    primitive: Primitive
+    operands: tuple[Any, ...]
+    params: Any
+    specs: tuple[Spec, ...]
+    first: int
+
+
+class Abstract(Tensor):
+    """A tensor with a shape and a dtype whose value is not known: what a traced function is called with."""
+
+    __slots__ = ("_spec", "_trace", "_value")
+    __hash__ = object.__hash__
+
+    _spec: Spec
+    _trace: Trace
+    _value: int
+
+    def __init__(self, spec: Spec, trace: Trace, value: int) -> None:
+        self._spec, self._trace, self._value = spec, trace, value
+        # No tensor of its own has a negative output number: this is what sends a call to `call` below.
+        self._node, self._index, self._name = _MARK, -1, None
+
+    @property
+    def _data(self) -> NoReturn:  # type: ignore[override]
+        raise TraceError(
+            f"{user_line()}: the value of a traced tensor of shape {self.shape} was asked for; it is known only while "
+            "the compiled loop runs. Write the step with NumPy functions only (np.where instead of if), or choose "
+            "engine='eager'"
+        )
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
+        return self._spec.shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self._spec.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self._spec.size
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of the elements."""
+        return self._spec.dtype
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of a 0-d tensor")
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        return f"Abstract({self._spec})"
+
+    # Comparisons give traced bools, which must combine as bool arrays do.
+    def __and__(self, other: Any) -> Any:
+        return np.logical_and(self, other)
+
+    __rand__ = __and__
+
+    def __or__(self, other: Any) -> Any:
+        return np.logical_or(self, other)
+
+    __ror__ = __or__
+
+    def __xor__(self, other: Any) -> Any:
+        return np.logical_xor(self, other)
+
+    __rxor__ = __xor__
+
+    def __invert__(self) -> Any:
+        return np.logical_not(self)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return self._data
+
+    def _number(self) -> Any:
+        return self._data
+
+    def detach(self) -> Tensor:
+        """Return a tensor of the same value that is a constant for every gradient."""
+        return stop(self)  # type: ignore[no-any-return]
+
+    def call(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        """Record a call of a primitive whose arguments include this tensor."""
+        return self._trace.record(primitive, args, params)
+
+    def every_value(self) -> Array:
+        """Return the least and the greatest element that an input holds, to check what it may be used for."""
+        extent = self._trace.extents.get(self._value)
+        return extent() if extent is not None else self._data
+
+
+stop = Primitive("stop", lambda a: a, saves=())
+stop.defvjp(lambda g, out, a: None)
+stop.defjvp(lambda da, out, a: None)
+
+
+class Trace:
+    """The calls that a function makes on abstract tensors, in order.
+
+    Attributes:
+        specs: of every value.
+        inputs: the values that are inputs.
+        calls: what was called; the results of each are values that follow each other.
+        captured: tensors and arrays from outside, in the order in which they were met.
+        extents: for inputs whose range of values is known, a function that returns it.
+
+    Example:
+        >>> import numpy as np
+        >>> from tinygrad_rnn.core.node import Spec
+        >>> from tinygrad_rnn.core.trace import Trace
+        >>> trace = Trace()
+        >>> x = trace.input(Spec((2, 3), np.dtype(float)))
+        >>> np.tanh(2 * x)
+        Abstract(float64[2, 3])
+        >>> [call.primitive.name for call in trace.calls]
+        ['multiply', 'tanh']
+    """
+
+    def __init__(self) -> None:
+        self.specs: list[Spec] = []
+        self.inputs: list[int] = []
+        self.calls: list[Call] = []
+        self.captured: list[Any] = []
+        self.extents: dict[int, Callable[[], Array]] = {}
+        self._places: dict[int, Captured] = {}
+
+    def input(self, spec: Spec, extent: Callable[[], Array] | None = None) -> Abstract:
+        """Return a new input."""
+        tensor = Abstract(spec, self, len(self.specs))
+        self.inputs.append(len(self.specs))
+        self.specs.append(spec)
+        if extent is not None:
+            self.extents[tensor._value] = extent
+        return tensor
+
+    def operand(self, arg: Any) -> Any:
+        """Return how the trace refers to an argument."""
+        if type(arg) is Abstract and arg._trace is self:
+            return arg._value
+        if type(arg) in _NUMBERS:
+            return Literal(type(arg), arg)
+        if not isinstance(arg, Tensor):
+            arg = np.asarray(as_operand(arg))
+        place = self._places.get(id(arg))
+        if place is None:
+            place = self._places[id(arg)] = Captured(len(self.captured))
+            self.captured.append(arg)  # which also keeps its id from being given to another
+        return place
+
+    def record(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        """Note a call and return abstract tensors for its results."""
+        operands = tuple([self.operand(arg) for arg in args])
+        kinds = []
+        for operand in operands:
+            if type(operand) is int:
+                spec = self.specs[operand]
+            elif type(operand) is Captured:
+                spec = self.captured[operand.number]
+            else:
+                kinds.append(operand)
+                continue
+            kinds.append((spec.shape, spec.dtype))  # type: ignore[arg-type]
+        frozen = freeze(params) if params else ()
+        key = (primitive, *kinds, frozen)
+        found = _known_specs.get(key)
+        if found is None:
+            if len(_known_specs) > 10_000:
+                _known_specs.clear()
+            found = _known_specs[key] = _result_specs(primitive, kinds, params)
+        several, specs = found
+        first = len(self.specs)
+        self.specs.extend(specs)
+        self.calls.append(Call(primitive, operands, frozen, specs, first))
+        if several:
+            return [Abstract(spec, self, first + i) for i, spec in enumerate(specs)]
+        return Abstract(specs[0], self, first)
+
+
+_known_specs: dict[Any, tuple[bool, tuple[Spec, ...]]] = {}
+
+
+def _result_specs(primitive: Primitive, kinds: list[Any], params: dict[str, Any]) -> tuple[bool, tuple[Spec, ...]]:
+    """Find the shapes and dtypes of the results by computing them once from ones."""
+    stand_ins = [kind.value if type(kind) is Literal else _stand_in(*kind) for kind in kinds]
+    with np.errstate(all="ignore"):
+        out = primitive(*stand_ins, **params)
+    parts = out if isinstance(out, tuple) else (out,)
+    return isinstance(out, tuple), tuple([Spec(np.shape(part), np.asarray(part).dtype) for part in parts])
+
+
+def _stand_in(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    return np.ones(shape, dtype) if dtype.kind == "f" else np.zeros(shape, dtype)
+
+
+def freeze(params: dict[str, Any]) -> tuple[Any, ...]:
+    """Return parameters as something hashable, from which `thaw` gets them back."""
+    return tuple([(name, _frozen(value)) for name, value in params.items()])
+
+
+def _frozen(value: Any) -> Any:
+    if type(value) is slice:
+        return ("slice", value.start, value.stop, value.step)
+    if type(value) is tuple:
+        return ("tuple", *[_frozen(part) for part in value])
+    return (type(value), value)
+
+
+def thaw(frozen: tuple[Any, ...]) -> dict[str, Any]:
+    """Return the parameters that `freeze` was given."""
+    return {name: _thawed(value) for name, value in frozen}
+
+
+def _thawed(value: Any) -> Any:
+    if value[0] == "slice":
+        return slice(*value[1:])
+    if value[0] == "tuple":
+        return tuple([_thawed(part) for part in value[1:]])
+    return value[1]
+
+
+class no_draws:
+    """Refuse random numbers inside the block: a traced step would draw once what it should draw at every step."""
+
+    def __enter__(self) -> None:
+        self._token = random.refuse.set(_refuse_draws)
+
+    def __exit__(self, *details: Any) -> None:
+        random.refuse.reset(self._token)
+
+
+def _refuse_draws() -> NoReturn:
+    raise TraceError(
+        f"{user_line()}: a traced step drew random numbers, which would then be the same at every step; draw them "
+        "outside and hand them in as inputs, or choose engine='eager'"
+    )

@@ -1,0 +1,219 @@
+"""Step: one step of a scan as a graph, with the places of its inputs and results. Every compiler pass reads this."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from ..core import Graph, Node, Spec, Tensor
+from ..core.modes import Modes
+from ..core.node import Array, leaf
+from ..core.primitive import identity
+from ..core.trace import Abstract, Captured, Literal, Trace, no_draws, thaw
+from ..core.tree import TreeDef, tree_flatten, tree_unflatten
+
+Edge = tuple[Node, int]
+_PLAIN = Modes()
+_numbers = count()
+
+
+class Step:
+    """One step `(carry, x, constants) -> (carry, y)`.
+
+    Args:
+        carry: the inputs that hold the state.
+        xs: the inputs that differ from step to step.
+        constants: the inputs that are the same at every step.
+        ys: the results of every step.
+        next_carry: the state after the step, one for each of `carry`, of its shape and dtype.
+        fixed: arrays that belong to the step itself, by the leaves that stand for them.
+
+    Attributes:
+        graph: all nodes from the inputs to the results.
+        saved: for the steps that `derive.saving` makes: which value is handed out at which of `ys`.
+        cache: what was derived from this step or compiled for it, by key.
+
+    Example:
+        >>> import numpy as np
+        >>> from tinygrad_rnn.core.node import Spec
+        >>> from tinygrad_rnn.scan.step import traced
+        >>> row = Spec((2,), np.dtype(float))
+        >>> found = traced(lambda x, h: (h, np.tanh(x + h)), (row,), (row,))
+        >>> print(found.step)
+        %0 = leaf h                 float64[2]
+        %1 = leaf x                 float64[2]
+        %2 = add(%1, %0)            float64[2]
+        %3 = tanh(%2)               float64[2]
+        return %0, %3
+    """
+
+    def __init__(
+        self,
+        carry: Iterable[Node],
+        xs: Iterable[Node],
+        constants: Iterable[Node],
+        ys: Iterable[Edge],
+        next_carry: Iterable[Edge],
+        fixed: dict[Node, Array] | None = None,
+    ) -> None:
+        self.carry, self.xs, self.constants = tuple(carry), tuple(xs), tuple(constants)
+        self.ys, self.next_carry = tuple(ys), tuple(next_carry)
+        self.graph = Graph([*self.ys, *self.next_carry])
+        known = set(self.graph.nodes)
+        self.fixed = {node: value for node, value in (fixed or {}).items() if node in known}
+        self.saved: dict[Edge, int] = {}
+        self._number = next(_numbers)
+        self.cache: dict[Any, Any] = {}
+
+    @property
+    def inputs(self) -> tuple[Node, ...]:
+        """The state, what differs from step to step, and the constants."""
+        return (*self.carry, *self.xs, *self.constants)
+
+    def __str__(self) -> str:
+        return str(self.graph)
+
+    def __repr__(self) -> str:
+        return f"<Step {self._number} of {len(self.graph)} nodes>"
+
+
+def spec_at(edge: Edge) -> Spec:
+    """Return shape and dtype of a value."""
+    return edge[0].specs[edge[1]]
+
+
+def is_float(edge: Edge) -> bool:
+    """Whether a value is of a floating dtype, so that it can have a gradient."""
+    return spec_at(edge).dtype.kind == "f"
+
+
+def node_of(primitive: Any, operands: list[Any], params: dict[str, Any], specs: tuple[Spec, ...]) -> Node:
+    """Make a node of a step; an operand is an edge, or a Python number."""
+    parents = tuple([operand[0] if type(operand) is tuple else None for operand in operands])
+    slots = tuple([operand[1] if type(operand) is tuple else 0 for operand in operands])
+    args = tuple([spec_at(operand) if type(operand) is tuple else operand for operand in operands])
+    return Node(primitive, parents, slots, args, params, specs, specs, _PLAIN)
+
+
+class Built:
+    """The nodes of a trace: one leaf for each input and each captured array, one node for each call.
+
+    Args:
+        trace: what was recorded.
+        names: of its inputs, by their value; the others get none.
+    """
+
+    def __init__(self, trace: Trace, names: dict[int, str]) -> None:
+        self.inputs = [leaf(trace.specs[value], names.get(value)) for value in trace.inputs]
+        self.edges: dict[int, Edge] = {value: (node, 0) for value, node in zip(trace.inputs, self.inputs, strict=True)}
+        self.captured = [leaf(Spec(np.shape(value), value.dtype), _name(value)) for value in trace.captured]
+        for call in trace.calls:
+            operands = [self._operand(operand) for operand in call.operands]
+            node = node_of(call.primitive, operands, thaw(call.params), call.specs)
+            for slot in range(len(call.specs)):
+                self.edges[call.first + slot] = (node, slot)
+
+    def _operand(self, operand: Any) -> Any:
+        if type(operand) is Literal:
+            return operand.value
+        return (self.captured[operand.number], 0) if type(operand) is Captured else self.edges[operand]
+
+
+def _name(value: Any) -> str | None:
+    return value.name if isinstance(value, Tensor) else None
+
+
+class Traced:
+    """A step, the tensors and arrays that its function closed over, and the nests of its results.
+
+    Attributes:
+        key: tells this trace apart from every other one of different calls.
+        captured: one for each of the step's constants.
+    """
+
+    def __init__(self, trace: Trace, counts: tuple[int, int], y: Any, carry: Any) -> None:
+        y_leaves, self.y_structure = tree_flatten(y)
+        carry_leaves, self.carry_structure = tree_flatten(carry)
+        self._trace = trace
+        self._counts = counts
+        self._out = [result_value(trace, leaf) for leaf in (*y_leaves, *carry_leaves)]
+        self._ys = len(y_leaves)
+        self.captured = trace.captured
+        self.key = (
+            counts,
+            tuple([(spec.shape, spec.dtype) for spec in trace.specs[: sum(counts)]]),
+            tuple([(np.shape(value), value.dtype) for value in trace.captured]),
+            tuple([call[:3] for call in trace.calls]),
+            tuple(self._out),
+            self._ys,
+        )
+
+    @property
+    def step(self) -> Step:
+        """The step as a graph; one object for all equal traces."""
+        found = _steps.get(self.key)
+        if found is None:
+            if len(_steps) >= 256:
+                _steps.pop(next(iter(_steps)))
+            found = _steps[self.key] = self._build()
+        return found
+
+    def _build(self) -> Step:
+        carry, xs = self._counts
+        names = _numbered("h", 0, carry) | _numbered("x", carry, xs)
+        built = Built(self._trace, names)
+        out = [built.edges[value] for value in self._out]
+        return Step(
+            built.inputs[:carry],
+            built.inputs[carry : carry + xs],
+            built.captured,
+            out[: self._ys],
+            out[self._ys :],
+        )
+
+
+_steps: dict[Any, Step] = {}
+
+
+def _numbered(name: str, start: int, count: int) -> dict[int, str]:
+    return {start + i: name if count == 1 else f"{name}{i}" for i in range(count)}
+
+
+def result_value(trace: Trace, value: Any) -> int:
+    """Return the number of a result; one that does not come from the inputs is made one of the trace."""
+    if type(value) is Abstract and value._trace is trace:
+        return value._value
+    return trace.record(identity, (value,), {})._value  # type: ignore[no-any-return]
+
+
+def traced(
+    function: Callable[[Any, Any], tuple[Any, Any]],
+    x: Any,
+    carry: Any,
+    structures: tuple[TreeDef, TreeDef] | None = None,
+    extents: list[Any] | None = None,
+) -> Traced:
+    """Run a function once on abstract tensors and return what it called, as a step.
+
+    Args:
+        function: `(x, carry) -> (y, carry)`.
+        x: specs of its leaves.
+        carry: specs of its leaves.
+        structures: the nests that the function takes; a single leaf each where None.
+        extents: for each leaf of x, None or a function that returns its least and greatest element.
+
+    Raises:
+        TraceError: if the function asks for a value, or draws random numbers.
+    """
+    trace = Trace()
+    carry_in = [trace.input(spec) for spec in carry]
+    x_in = [trace.input(spec, extents[i] if extents else None) for i, spec in enumerate(x)]
+    with no_draws():
+        if structures is None:
+            y, after = function(x_in[0], carry_in[0])
+        else:
+            y, after = function(tree_unflatten(structures[0], x_in), tree_unflatten(structures[1], carry_in))
+    return Traced(trace, (len(carry_in), len(x_in)), y, after)
