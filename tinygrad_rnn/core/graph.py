@@ -85,20 +85,22 @@ class Graph:
                     raise GraphError(f"%{i} {node!r} saved shape {arg.shape} of an argument of {parent!r}")
 
     def __str__(self) -> str:
-        lines = [self._line(node) for node in self.nodes]
-        results = ", ".join([self._reference(node, slot) for node, slot in self.outputs])
+        lines = [self.line(node) for node in self.nodes]
+        results = ", ".join([self.reference(node, slot) for node, slot in self.outputs])
         return "\n".join([*lines, f"return {results}"])
 
-    def _reference(self, node: Node, slot: int) -> str:
+    def reference(self, node: Node, slot: int) -> str:
+        """Return how the program refers to an output."""
         return f"%{self._numbers[node]}" + (f".{slot}" if len(node.specs) > 1 else "")
 
-    def _line(self, node: Node) -> str:
+    def line(self, node: Node) -> str:
+        """Return the line of the program that computes a node."""
         if node.primitive is None:
             call = f"leaf {node.name}" if node.name else "leaf"
         else:
             args = node.args or (None,) * len(node.parents)
             shown = [
-                self._reference(parent, slot) if parent is not None else _constant(arg)
+                self.reference(parent, slot) if parent is not None else _constant(arg)
                 for parent, slot, arg in zip(node.parents, node.slots, args, strict=True)
             ]
             shown += [f"{key}={value!r}" for key, value in node.params.items()]
@@ -128,12 +130,12 @@ class Graph:
         """
         lines = []
         for node in self.nodes:
-            lines.append(self._line(node))
+            lines.append(self.line(node))
             if node.primitive is not None:
                 for title, rule in _rules(node):
                     lines.append(f"    cotangent of {title}:")
                     lines += [f"        {line}" for line in str(rule).splitlines()]
-        results = ", ".join([self._reference(node, slot) for node, slot in self.outputs])
+        results = ", ".join([self.reference(node, slot) for node, slot in self.outputs])
         return "\n".join([*lines, f"return {results}"])
 
 

@@ -128,7 +128,8 @@ class _Forward:
         if value is None:
             node, _ = edge
             if edge in self.numbers or self.everything or node.primitive is None:
-                number = self.numbers.setdefault(edge, len(self.numbers))
+                # Negative numbers are no results: such a value is asked for, and then not used.
+                number = self.numbers.setdefault(edge, len(self.numbers) if self.everything else ~len(self.numbers))
                 value = self.values[edge] = self.builder.input("saved", number, spec_at(edge))
             else:
                 args = [self.argument(node, i) for i in range(len(node.parents))]
@@ -306,7 +307,8 @@ def _jvp(step: Step, carry: tuple[bool, ...], xs: tuple[bool, ...], constants: t
 def saving(step: Step, xs: tuple[bool, ...], constants: tuple[bool, ...]) -> Step:
     """Return the step that also hands out what its backward loop needs and does not compute again.
 
-    The states before each step are always among it, so that any other value can be computed from what is at hand.
+    The states before each step are always among it, so that any other value can be computed from what is at hand; but
+    for sums over time, which no value is computed from.
 
     Args:
         step: the step.
@@ -331,7 +333,7 @@ def saving(step: Step, xs: tuple[bool, ...], constants: tuple[bool, ...]) -> Ste
 def _kept(step: Step, used: list[Edge]) -> list[Edge]:
     """Choose what to keep of the values that a backward loop uses: the states, and what is dear to compute."""
     inputs = {(node, 0) for node in step.inputs} | {(node, 0) for node in step.fixed}
-    kept = {(node, 0): None for node in step.carry}
+    kept = {(node, 0): None for k, node in enumerate(step.carry) if step.addend(k) is None}
     dear = [edge for edge in used if edge not in inputs and edge[0].operation not in _CHEAP]
     kept |= dict.fromkeys(dear)
     at_hand: dict[Edge, bool] = dict.fromkeys([*inputs, *kept], True)

@@ -73,6 +73,16 @@ class Step:
         """The state, what differs from step to step, and the constants."""
         return (*self.carry, *self.xs, *self.constants)
 
+    def addend(self, k: int) -> Node | None:
+        """Return what is added to a leaf of the state at every step, if nothing else happens to it."""
+        node, (total, slot) = self.carry[k], self.next_carry[k]
+        readers = [reader for reader, _ in self.graph.consumers.get(node, [])]
+        if total.operation != "add" or readers != [total] or self.graph.consumers[total] or total.slots[1]:
+            return None
+        if [*self.next_carry, *self.ys].count((total, slot)) != 1 or (node, 0) in self.ys:
+            return None
+        return total.parents[1] if total.parents[0] is node else None
+
     def __str__(self) -> str:
         return str(self.graph)
 
