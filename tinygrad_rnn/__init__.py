@@ -31,6 +31,7 @@ from .core import (
     vmap,
 )
 from .ops import gelu, log_softmax, logsumexp, one_hot, relu, sigmoid, silu, softmax, softplus
+from .scan import engine
 
 __version__ = "0.1.0"
 
@@ -44,6 +45,7 @@ __all__ = [
     "data",
     "debug",
     "enable_grad",
+    "engine",
     "errors",
     "gelu",
     "grad",

@@ -13,6 +13,7 @@ from ..core import Tensor, errors, no_grad
 from ..core.tree import tree_map
 from ..scan import scan
 from ..scan.checks import check_lengths, describe, matcher, refuse_step
+from ..scan.engines import checked
 from .cells import Cell, GRUCell, LSTMCell, RNNCell
 from .layers import Dropout
 from .module import Module, ModuleList
@@ -32,6 +33,7 @@ class Recurrent(Module):
         dropout: rate of the dropout between layers, none after the last, in training only.
         batch_first: inputs, outputs and states of all steps are (batch, time, ...); the state stays as it is.
         learned_state: the state before the first step is a parameter of each cell, in place of its `initial_state`.
+        engine: what runs the loop: "auto", "eager", "numpy" or "native"; None leaves it to `with tg.engine(...)`.
 
     Raises:
         CellError: if an entry is neither a cell nor a pair of cells.
@@ -53,6 +55,7 @@ class Recurrent(Module):
         dropout: float = 0.0,
         batch_first: bool = False,
         learned_state: bool = False,
+        engine: str | None = None,
     ) -> None:
         super().__init__()
         entries = cells if isinstance(cells, (list, tuple, ModuleList)) else [cells]
@@ -64,6 +67,7 @@ class Recurrent(Module):
             )
         self.num_layers, self.num_directions = len(layers), len(layers[0])
         self.batch_first = batch_first
+        self.engine = None if engine is None else checked(engine)
         self.cells = ModuleList([cell for layer in layers for cell in layer])
         self.dropout = Dropout(dropout) if dropout else None
         if dropout and self.num_layers == 1:
@@ -123,7 +127,13 @@ class Recurrent(Module):
             for direction in range(self.num_directions):
                 i = layer * self.num_directions + direction
                 y, *result = scan(
-                    self.cells[i], initial[i], x, lengths, reverse=direction == 1, return_states=return_states
+                    self.cells[i],
+                    initial[i],
+                    x,
+                    lengths,
+                    reverse=direction == 1,
+                    return_states=return_states,
+                    engine=self.engine,
                 )
                 outputs.append(_checked_output(self.cells[i], y, batch))
                 results.append(result)
@@ -232,7 +242,7 @@ class RNN(Recurrent):
         nonlinearity: "tanh" or "relu".
         bias: add the two biases.
         bidirectional: run in both directions, with a cell for each.
-        dropout, batch_first, learned_state: as in `Recurrent`.
+        dropout, batch_first, learned_state, engine: as in `Recurrent`.
 
     Example:
         >>> import numpy as np
@@ -254,12 +264,15 @@ class RNN(Recurrent):
         dropout: float = 0.0,
         batch_first: bool = False,
         learned_state: bool = False,
+        engine: str | None = None,
     ) -> None:
         def make(features: int) -> Cell:
             return RNNCell(features, hidden_size, nonlinearity, bias)
 
         cells = _tower(make, input_size, hidden_size, num_layers, bidirectional)
-        super().__init__(cells, dropout=dropout, batch_first=batch_first, learned_state=learned_state)
+        super().__init__(
+            cells, dropout=dropout, batch_first=batch_first, learned_state=learned_state, engine=engine
+        )
 
 
 class LSTM(Recurrent):
@@ -271,7 +284,7 @@ class LSTM(Recurrent):
         num_layers: layers on top of each other.
         bias: add the two biases.
         bidirectional: run in both directions, with a cell for each.
-        dropout, batch_first, learned_state: as in `Recurrent`.
+        dropout, batch_first, learned_state, engine: as in `Recurrent`.
 
     Example:
         >>> import numpy as np
@@ -292,12 +305,15 @@ class LSTM(Recurrent):
         dropout: float = 0.0,
         batch_first: bool = False,
         learned_state: bool = False,
+        engine: str | None = None,
     ) -> None:
         def make(features: int) -> Cell:
             return LSTMCell(features, hidden_size, bias)
 
         cells = _tower(make, input_size, hidden_size, num_layers, bidirectional)
-        super().__init__(cells, dropout=dropout, batch_first=batch_first, learned_state=learned_state)
+        super().__init__(
+            cells, dropout=dropout, batch_first=batch_first, learned_state=learned_state, engine=engine
+        )
 
 
 class GRU(Recurrent):
@@ -310,7 +326,7 @@ class GRU(Recurrent):
         bias: add the two biases.
         reset_after: apply the reset gate after the product.
         bidirectional: run in both directions, with a cell for each.
-        dropout, batch_first, learned_state: as in `Recurrent`.
+        dropout, batch_first, learned_state, engine: as in `Recurrent`.
 
     Example:
         >>> import numpy as np
@@ -332,12 +348,15 @@ class GRU(Recurrent):
         dropout: float = 0.0,
         batch_first: bool = False,
         learned_state: bool = False,
+        engine: str | None = None,
     ) -> None:
         def make(features: int) -> Cell:
             return GRUCell(features, hidden_size, bias, reset_after)
 
         cells = _tower(make, input_size, hidden_size, num_layers, bidirectional)
-        super().__init__(cells, dropout=dropout, batch_first=batch_first, learned_state=learned_state)
+        super().__init__(
+            cells, dropout=dropout, batch_first=batch_first, learned_state=learned_state, engine=engine
+        )
 
 
 def _tower(

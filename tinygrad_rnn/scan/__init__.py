@@ -1,5 +1,6 @@
-"""Loops over time."""
+"""Loops over time, and the compiler that makes them fast."""
 
-from .eager import scan
+from .engines import engine
+from .loop import scan
 
-__all__ = ["scan"]
+__all__ = ["engine", "scan"]

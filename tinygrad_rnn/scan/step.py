@@ -162,6 +162,18 @@ class Traced:
         )
 
     @property
+    def is_known(self) -> bool:
+        """Whether an equal trace has been made a graph already."""
+        return self.key in _steps
+
+    def agrees(self, other: Traced) -> bool:
+        """Whether another run of the same function called the same, on the same arrays."""
+        return self.key == other.key and all(
+            isinstance(a, Tensor) or np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+            for a, b in zip(self.captured, other.captured, strict=True)
+        )
+
+    @property
     def step(self) -> Step:
         """The step as a graph; one object for all equal traces."""
         found = _steps.get(self.key)

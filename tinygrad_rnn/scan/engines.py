@@ -1,0 +1,220 @@
+"""The choice of the engine that runs a loop over time."""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from collections.abc import Callable
+from contextlib import ContextDecorator
+from contextvars import ContextVar, Token
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..core import Spec, Tensor
+from ..core.errors import ConfigError, TraceError
+from ..core.modes import current
+from ..core.stacked import Stacked
+from ..core.tree import tree_flatten, tree_map, tree_unflatten
+from .checks import is_arrays, matcher, name_of, refuse_output, refuse_step
+from .compiled import Program, run
+from .eager import choose, run_eager
+from .numpy_engine import numpy_engine
+from .step import Step, Traced, traced
+
+Run = Callable[..., tuple[Any, Any, Any]]
+NAMES = ("auto", "eager", "numpy", "native")
+
+
+class EngineWarning(UserWarning):
+    """A loop that a slower engine runs than the best one that is there."""
+
+
+class Engine(NamedTuple):
+    """A compiled engine.
+
+    Args:
+        name: by which it is chosen.
+        compile: returns the program that runs a step over time.
+    """
+
+    name: str
+    compile: Callable[[Step], Program]
+
+
+_engines = {"numpy": Engine("numpy", numpy_engine)}
+_chosen: ContextVar[str] = ContextVar("tinygrad_rnn_engine", default="auto")
+
+
+class engine(ContextDecorator):
+    """Run the loops over time inside the block, or inside the decorated function, by an engine.
+
+    Args:
+        name: "auto", "eager", "numpy" or "native".
+
+    Raises:
+        ConfigError: if there is no such engine, or it needs a package that is not installed.
+
+    Example:
+        >>> import numpy as np
+        >>> import tinygrad_rnn as tg
+        >>> from tinygrad_rnn import nn
+        >>> with tg.engine("eager"):
+        ...     y, h = nn.GRU(3, 4)(np.ones((5, 2, 3)))
+        >>> y.node.operation
+        'stack'
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = checked(name)
+        self._tokens: list[Token[str]] = []
+
+    def _recreate_cm(self) -> engine:
+        return engine(self._name)
+
+    def __enter__(self) -> None:
+        self._tokens.append(_chosen.set(self._name))
+
+    def __exit__(self, *details: Any) -> None:
+        _chosen.reset(self._tokens.pop())
+
+
+def checked(name: str | None) -> str:
+    """Return the name of an engine; the one that is in force for None.
+
+    Raises:
+        ConfigError: if there is no such engine, or it needs a package that is not installed.
+    """
+    if name is None:
+        return _chosen.get()
+    if name not in NAMES:
+        raise ConfigError(f"there is no engine {name!r}; give one of {', '.join(map(repr, NAMES))}")
+    if name == "native" and not has_native():
+        raise ConfigError("the engine 'native' needs llvmlite; write pip install 'tinygrad_rnn[fast]', or take 'numpy'")
+    return name
+
+
+def has_native() -> bool:
+    """Whether the package that the engine "native" needs is installed."""
+    return importlib.util.find_spec("llvmlite") is not None and "native" in _engines
+
+
+def available() -> list[str]:
+    """Return the names of the engines that are there.
+
+    Example:
+        >>> from tinygrad_rnn.scan.engines import available
+        >>> available()[:2]
+        ['eager', 'numpy']
+    """
+    return ["eager", "numpy"] + ["native"] * has_native()
+
+
+def runner(name: str | None, step: Any, nests: Any) -> Run:
+    """Return what runs a step over time by the engine of a name."""
+    name = checked(name)
+    if name == "eager":
+        return run_eager
+    if name == "auto":
+        # Debug mode names the user's own line, and a stack inside vmap is one call for all of its members.
+        if current().debug or any(isinstance(leaf, Stacked) for leaf in tree_flatten(nests)[0]):
+            return run_eager
+        return partial(_run_compiled, _engines["native" if has_native() else "numpy"], True)
+    return partial(_run_compiled, _engines[name], False)
+
+
+def _run_compiled(
+    engine: Engine,
+    fall_back: bool,
+    step: Any,
+    init: Any,
+    xs: Any,
+    time: int,
+    reverse: bool,
+    keep_states: bool,
+    carried: Any = None,
+    ends: Any = None,
+) -> tuple[Any, Any, Any]:
+    """Run the steps as `run_eager` does, traced once and compiled."""
+    rest = (init, xs, time, reverse, keep_states, carried, ends)
+    states_too = keep_states or ends is not None
+    whole = _whole_step(step, init, states_too, carried is not None)
+    x = (xs, Tensor._wrap(carried)) if carried is not None else xs
+    x_leaves, x_structure = tree_flatten(x)
+    leaves, structure = tree_flatten(init)
+    specs = [Spec(leaf.shape[1:], leaf.dtype) for leaf in x_leaves]
+    state_specs = [Spec(leaf.shape, leaf.dtype) for leaf in leaves]
+    extents = [_extent(leaf) for leaf in x_leaves]
+    try:
+        found = traced(whole, specs, state_specs, (x_structure, structure), extents)
+        if not found.is_known:
+            again = traced(whole, specs, state_specs, (x_structure, structure), extents)
+            if not found.agrees(again):
+                raise TraceError(
+                    f"{name_of(step)} did not do the same when it was called again, so a compiled loop would repeat "
+                    "what should differ from step to step; draw random numbers outside of it and hand them in, or "
+                    "choose engine='eager'"
+                )
+        if fall_back and any(isinstance(value, Stacked) for value in found.captured):
+            return run_eager(step, *rest)
+    except TraceError as error:
+        if not fall_back:
+            raise
+        answer = run_eager(step, *rest)
+        warnings.warn(f"{name_of(step)} runs step by step: {error}", EngineWarning, stacklevel=_outside())
+        return answer
+    except Exception:
+        if not fall_back:
+            raise
+        return run_eager(step, *rest)  # which raises the error with the values at hand, if it is one
+    ys, last = run(found.step, leaves, x_leaves, found.captured, time, reverse, engine.compile)
+    nest = tree_unflatten(found.y_structure, ys)
+    final = tree_unflatten(structure, last)
+    if not states_too:
+        return nest, None, final
+    ys, states = nest
+    if ends is not None:
+        at = (ends, np.arange(ends.size))
+        final = tree_map(lambda leaf: leaf[at], states)
+    return ys, states if keep_states else None, final
+
+
+def _whole_step(step: Any, init: Any, states_too: bool, masked: bool) -> Callable[[Any, Any], tuple[Any, Any]]:
+    """Return the step with its checks, what goes before it and what comes out beside its own results."""
+    state_matches = matcher(init)
+
+    def whole(x: Any, state: Any) -> tuple[Any, Any]:
+        if masked:
+            x, mask = x
+            state = tree_map(partial(choose, mask), state, init)
+        out = step(x, state)
+        if not isinstance(out, tuple) or len(out) != 2 or not state_matches(out[1]):
+            refuse_step(step, out, init, 0)
+        y, after = out
+        if not is_arrays(y):
+            refuse_output(step, y, [], 0)
+        return ((y, after), after) if states_too else out
+
+    return whole
+
+
+def _extent(leaf: Any) -> Callable[[], Any] | None:
+    """Return what finds the least and the greatest of some integers, such as tokens, to check them by."""
+    if leaf.dtype.kind not in "iu" or type(leaf) is not Tensor:
+        return None
+    array = leaf._data
+    return lambda: np.array([array.min(), array.max()], array.dtype) if array.size else array.reshape(-1)
+
+
+def _outside() -> int:
+    """Return the stack level of the innermost caller outside this package, for warnings."""
+    import sys
+
+    level, frame = 1, sys._getframe(1)
+    while frame is not None and "tinygrad_rnn" in frame.f_globals.get("__name__", ""):
+        level, frame = level + 1, frame.f_back  # type: ignore[assignment]
+    return level
+
+
+__all__ = ["Engine", "EngineWarning", "Run", "Traced", "available", "checked", "engine", "runner"]
