@@ -113,6 +113,7 @@ def test_the_input_may_change_after_the_scan():
     assert w.grad == 3.0
 
 
+@tg.engine("eager")
 def test_nodes_carry_the_number_of_their_time_step():
     x = tg.Tensor(np.ones((3, 1)), requires_grad=True)
     for reverse in False, True:
@@ -248,6 +249,7 @@ def test_a_tensor_of_two_rows_is_no_pair():
 
 
 @pytest.mark.parametrize("changed", ["state", "output"])
+@tg.engine("eager")
 def test_a_change_between_later_steps_is_named_with_its_step(changed):
     def step(x, h):
         count.append(1)

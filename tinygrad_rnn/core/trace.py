@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -116,6 +117,12 @@ class Abstract(Tensor):
 
     def _number(self) -> Any:
         return self._data
+
+    def _recorded(self, asked: str) -> NoReturn:
+        raise TraceError(
+            f"{user_line()}: {asked} on a traced tensor of shape {self.shape}, which belongs to no graph yet; take "
+            "gradients outside of the loop, or choose engine='eager'"
+        )
 
     def detach(self) -> Tensor:
         """Return a tensor of the same value that is a constant for every gradient."""
@@ -260,14 +267,27 @@ def _thawed(value: Any) -> Any:
     return value[1]
 
 
-class no_draws:
-    """Refuse random numbers inside the block: a traced step would draw once what it should draw at every step."""
+_tracing: ContextVar[bool] = ContextVar("tinygrad_rnn_tracing", default=False)
+
+
+class tracing:
+    """Inside the block, refuse what a traced step would do once instead of at every step."""
 
     def __enter__(self) -> None:
-        self._token = random.refuse.set(_refuse_draws)
+        self._tokens = _tracing.set(True), random.refuse.set(_refuse_draws)
 
     def __exit__(self, *details: Any) -> None:
-        random.refuse.reset(self._token)
+        _tracing.reset(self._tokens[0])
+        random.refuse.reset(self._tokens[1])
+
+
+def refuse_while_tracing(what: str) -> None:
+    """Raise TraceError inside `tracing`: what happens there happens once, not at every step."""
+    if _tracing.get():
+        raise TraceError(
+            f"{user_line()}: {what}, which a compiled loop would do once and not at every step; hand it on as part of "
+            "the state or of the output, or choose engine='eager'"
+        )
 
 
 def _refuse_draws() -> NoReturn:

@@ -13,6 +13,7 @@ from ..core.errors import ConfigError, DtypeError
 from ..core.modes import pop_scope, push_scope
 from ..core.node import Array
 from ..core.tensor import HookHandle, Tensor, add_hook
+from ..core.trace import refuse_while_tracing
 from .parameter import Parameter as Parameter
 from .saving import Target, load
 from .summary import summary
@@ -69,6 +70,7 @@ class Module:
         try:
             out = self.forward(*args, **kwargs)
             if self._hooks:
+                refuse_while_tracing(f"{self._scope} has forward hooks")
                 for hook in list(self._hooks.values()):
                     answer = hook(self, args, out)
                     if answer is not None:
@@ -118,6 +120,7 @@ class Module:
         setattr(self, name, value)
 
     def __setattr__(self, name: str, value: Any) -> None:
+        refuse_while_tracing(f"{type(self).__name__}.{name} is set in the step")
         if isinstance(value, (Parameter, Module)):
             self._check_name(name)
             self._adopt(name, value)

@@ -27,11 +27,13 @@ class Place(NamedTuple):
         name: of an array.
         at: None, or what the array is indexed with at every step, "t" or "t + 1".
         whole: the array is contiguous there.
+        scalar: it has no axes there.
     """
 
     name: str
     at: str | None
     whole: bool = True
+    scalar: bool = False
 
 
 def numpy_engine(step: Step) -> Program:
@@ -117,7 +119,7 @@ class Source:
         self.parameters = [self._name(node.name or kind) for kind, node in self._kinds()]
         named = dict(zip(step.inputs, self.parameters, strict=True))
         for node in (*step.xs, *step.constants):
-            self._places[node, 0] = Place(named[node], "t" if node in step.xs else None)
+            self._places[node, 0] = Place(named[node], "t" if node in step.xs else None, scalar=not node.specs[0].shape)
         for i, (node, value) in enumerate(step.fixed.items()):
             name = self._name(f"fixed{i}")
             self.functions[name] = value
@@ -156,9 +158,9 @@ class Source:
             if (node, 0) in schedule.stacked or (edge in schedule.stacked and edge in made and edge not in own):
                 self._setup.append(f"{name} = np.empty({self._shape('time + 1', spec.shape)}, {_dtype(spec)})")
                 self._setup.append(f"{name}[{self._start}] = {named[node]}")
-                self._places[node, 0] = Place(name, before)
+                self._places[node, 0] = Place(name, before, scalar=not spec.shape)
                 self._last[k] = f"{name}[{self._stop}]"
-                target = Place(name, after)
+                target = Place(name, after, scalar=not spec.shape)
             else:
                 self._setup.append(f"{name} = np.array({named[node]})")
                 self._places[node, 0] = Place(name, None)
@@ -174,7 +176,7 @@ class Source:
                 spec = spec_at(edge)
                 name = self._name(f"all_{self._hint(edge)}")
                 self._setup.append(f"{name} = np.empty({self._shape('time', spec.shape)}, {_dtype(spec)})")
-                place = Place(name, "t")
+                place = Place(name, "t", scalar=not spec.shape)
                 self._stacks[edge] = name
                 if edge in made and edge not in self._places:
                     self._places[edge] = place
@@ -252,7 +254,7 @@ class Source:
         return place.name if place.at is None else self._slice(place)
 
     def _slice(self, place: Place) -> str:
-        text = f"{place.name}[{place.at}]"
+        text = f"{place.name}[{place.at}{', ...' * place.scalar}]"
         if text not in self._slices:
             self._slices[text] = self._name(place.name + ("_t" if place.at == "t" else "_next"))
         return self._slices[text]
@@ -382,7 +384,7 @@ class Source:
         for slot, text in enumerate(_view_texts(node, place.name, shift)):
             name = self._name(self._hint((node, slot)))
             self._setup.append(f"{name} = {text}")
-            self._places[node, slot] = Place(name, place.at, whole=place.whole and node.operation == "reshape")
+            self._places[node, slot] = Place(name, place.at, whole=place.whole and node.operation == "reshape", scalar=not node.specs[slot].shape)
         return True
 
     # Operations for all steps at once
@@ -429,7 +431,7 @@ class Source:
         for slot, text in enumerate(texts):
             name = self._name(self._hint((node, slot)))
             lines.append(f"{name} = {text}")
-            self._places[node, slot] = Place(name, "t" if shift else None, whole=not is_view(node))
+            self._places[node, slot] = Place(name, "t" if shift else None, not is_view(node), not node.specs[slot].shape)
 
     def _spans(self, edge: Edge) -> bool:
         return not (edge[0] in self.schedule.constant)

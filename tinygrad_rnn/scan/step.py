@@ -12,7 +12,7 @@ from ..core import Graph, Node, Spec, Tensor
 from ..core.modes import Modes
 from ..core.node import Array, leaf
 from ..core.primitive import identity
-from ..core.trace import Abstract, Captured, Literal, Trace, no_draws, thaw
+from ..core.trace import Abstract, Captured, Literal, Trace, thaw, tracing
 from ..core.tree import TreeDef, tree_flatten, tree_unflatten
 
 Edge = tuple[Node, int]
@@ -93,6 +93,15 @@ class Step:
 def spec_at(edge: Edge) -> Spec:
     """Return shape and dtype of a value."""
     return edge[0].specs[edge[1]]
+
+
+def constants_of(step: Step) -> set[Node]:
+    """Return the nodes of a step whose values are the same at every step."""
+    found: set[Node] = {*step.constants, *step.fixed}
+    for node in step.graph:
+        if node.primitive is not None and all(parent is None or parent in found for parent in node.parents):
+            found.add(node)
+    return found
 
 
 def is_float(edge: Edge) -> bool:
@@ -233,7 +242,7 @@ def traced(
     trace = Trace()
     carry_in = [trace.input(spec) for spec in carry]
     x_in = [trace.input(spec, extents[i] if extents else None) for i, spec in enumerate(x)]
-    with no_draws():
+    with tracing():
         if structures is None:
             y, after = function(x_in[0], carry_in[0])
         else:

@@ -12,6 +12,7 @@ import numpy as np
 from ..core import Array, Graph, Node, Tensor, enable_grad, random
 from ..core.errors import ConfigError
 from ..core.tree import tree_flatten, tree_unflatten
+from ..scan import engine
 from .dot import dot
 from .names import LocalNames
 from .picture import Picture
@@ -77,7 +78,8 @@ def _draw_call(function: Callable[..., Any], examples: tuple[Any, ...]) -> str:
     # Dropout draws numbers; a run must go on after a picture as if there had been none.
     state = random.get_state()
     try:
-        with enable_grad(), LocalNames(getattr(function, "__code__", None)) as names:
+        # A compiled loop is one operation; what it does is seen step by step.
+        with enable_grad(), engine("eager"), LocalNames(getattr(function, "__code__", None)) as names:
             found = function(*inputs)
     finally:
         random.set_state(state)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ...core import Node
 from ..families import is_product_with_matrix, is_view, spans_time
-from ..step import Edge, Step, spec_at
+from ..step import Edge, Step, constants_of, spec_at
 
 # Bytes that one hoisted or deferred value may take for all steps together.
 _BUDGET = 1 << 28
@@ -47,10 +47,7 @@ class Schedule:
     def __init__(self, step: Step, time: int, fused: bool = False) -> None:
         self.step = step
         self.time = time
-        self.constant: set[Node] = {*step.constants, *step.fixed}
-        for node in self._operations():
-            if self.constant.issuperset(_parents(node)):
-                self.constant.add(node)
+        self.constant = constants_of(step)
         hoisted = self._hoisted(fused)
         self.early: set[Node] = {*step.xs, *hoisted}
         self.deferred = self._deferred()
