@@ -33,7 +33,8 @@ class Schedule:
     Args:
         step: the step.
         time: the number of steps.
-        fused: the loop fuses cheap operations, so that nothing is won by taking them out of it.
+        fused: the loop does products as fast as they are done outside and fuses all else, so that only sums over time
+            of products leave it.
 
     Attributes:
         once: operations on constants alone.
@@ -48,11 +49,11 @@ class Schedule:
         self.step = step
         self.time = time
         self.constant = constants_of(step)
-        hoisted = self._hoisted(fused)
+        hoisted = set() if fused else self._hoisted()
         self.early: set[Node] = {*step.xs, *hoisted}
-        self.deferred = self._deferred()
+        self.deferred = self._deferred(products_only=fused)
         kept = [edge[0] for k, edge in enumerate(step.next_carry) if k not in self.deferred]
-        self.after = self._sunk(_ancestors(kept))
+        self.after = [] if fused else self._sunk(_ancestors(kept))
         wanted = {
             *[edge for edge in step.ys if edge[0] not in self.after],
             *_parents_of(self.after),
@@ -68,7 +69,7 @@ class Schedule:
         self.before = [node for node in self._operations() if node in hoisted and node in read]
         self.once = [node for node in self._operations() if node in self.constant and node in read]
 
-    def _hoisted(self, fused: bool) -> set[Node]:
+    def _hoisted(self) -> set[Node]:
         """Find what depends on the inputs of a step alone and is dear, or so small that the call is what costs."""
         early, dear = set(self.step.xs), []
         for node in self._operations():
@@ -77,7 +78,7 @@ class Schedule:
                 continue
             if spans_time(node, [parent in early for parent in node.parents]):
                 early.add(node)
-                small = not fused and all(self.time * s.size * s.dtype.itemsize <= _SMALL for s in node.specs)
+                small = all(self.time * s.size * s.dtype.itemsize <= _SMALL for s in node.specs)
                 if small or node.operation in ("matmul", "getitem", "einsum"):
                     dear.append(node)
         found = _ancestors(dear) & early
@@ -92,7 +93,7 @@ class Schedule:
     def _fits(self, node: Node) -> bool:
         return all(self.time * spec.size * spec.dtype.itemsize <= _BUDGET for spec in node.specs)
 
-    def _deferred(self) -> dict[int, Deferred]:
+    def _deferred(self, products_only: bool) -> dict[int, Deferred]:
         """Find the leaves of the state that only sum up what can be summed after the loop."""
         found: dict[int, Deferred] = {}
         sums: dict[int, Deferred] = {}
@@ -108,6 +109,8 @@ class Schedule:
             elif addend.operation == "sum" and addend.params["axis"] == (0,) and len(first.specs[slot].shape) == 2:
                 sums[k] = Deferred("sum", ((first, slot),))
         # What is kept for a product anyway can be summed afterwards; to keep it for the sum alone costs memory.
+        if products_only:
+            return found
         at_hand = {edge for deferred in found.values() for edge in deferred.operands} | set(self.step.ys)
         return found | {k: deferred for k, deferred in sums.items() if deferred.operands[0] in at_hand}
 
