@@ -20,8 +20,11 @@ Wrap = Callable[[Any, "Node | None", int], Any]
 class Addend:
     """A cotangent that can add itself into a buffer: what a rule returns instead of an array that is mostly zero.
 
+    A recorded sweep keeps all addends of an output and records one call that adds them up.
+
     Args:
-        primitive: one with an `accumulate(buffer, *args, **params)` function; called as usual it gives the full array.
+        primitive: one with an `accumulate(buffer, *args, **params)` function, linear in its first argument and constant
+            in the others; called as usual it gives the full array.
         args: its arguments.
         params: its parameters.
     """
@@ -87,6 +90,8 @@ def sweep(
         gs = [cotangents.pop(node, None)]
         if len(node.specs) > 1:
             gs += [cotangents.pop((node, slot), None) for slot in range(1, len(node.specs))]
+        if totals.addends:
+            gs = [totals.with_addends(node, slot, g) for slot, g in enumerate(gs)]
         if node.watches is not None:
             for slot, watch in node.watches.items():
                 if gs[slot] is not None:
@@ -165,6 +170,7 @@ class Totals:
         self.wrap = wrap
         self.cotangents: dict[Any, Any] = {}
         self.owned: set[Any] = set()
+        self.addends: dict[Any, list[Addend]] = {}
 
     def add(self, node: Node, slot: int, cotangent: Any) -> None:
         """Add a cotangent to an output, summed over broadcast axes and in the output's dtype."""
@@ -176,7 +182,8 @@ class Totals:
                 return
             cotangent = np.asarray(cotangent)
         elif type(cotangent) is Addend:
-            cotangent = cotangent.primitive(*cotangent.args, **cotangent.params)
+            self.addends.setdefault(key, []).append(cotangent)
+            return
         if cotangent.shape != spec.shape:
             cotangent = sum_to(cotangent, spec)
         if cotangent.dtype is not spec.dtype and cotangent.dtype != spec.dtype:
@@ -194,6 +201,14 @@ class Totals:
             total = total + cotangent
             cotangents[key] = total if total.shape else np.asarray(total)
             self.owned.add(key)
+
+    def with_addends(self, node: Node, slot: int, total: Any) -> Any:
+        """Return the whole cotangent of an output in a recorded sweep: the total so far and the addends kept for it."""
+        addends = self.addends.pop(_key(node, slot), None)
+        if addends is None:
+            return total
+        added = addends[0].primitive.add_up(addends, node.specs[slot])
+        return added if total is None else total + added
 
     def _buffer(self, spec: Spec, key: Any) -> Array:
         """Return an array of the sweep's own that holds the total so far."""

@@ -35,6 +35,9 @@ class Operation(Protocol):
     def push(self, tangents: Sequence[Any], outs: Sequence[Any], args: Sequence[Any], params: Any) -> tuple[Any, ...]:
         """Return the tangents of all results."""
 
+    def add_up(self, addends: Sequence[Any], spec: Spec) -> Any:
+        """Return the sum of several addends, computed in one buffer."""
+
 
 class Spec:
     """Shape and dtype of an array, without its value.

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from .backward import Addend
 from .dispatch import implementations
 from .errors import ConversionError, DtypeError, NonFiniteError, NoRuleError, ShapeError
 from .modes import Modes, current, user_line
-from .node import Node, spec_of
+from .node import Node, Spec, spec_of
 from .tensor import Tensor
 
 Rule = Callable[..., Any]
@@ -129,6 +130,13 @@ class Primitive:
         answer = self._joint_jvp(tangents, outs, args, **params)
         return tuple(answer) if isinstance(answer, (tuple, list)) else (answer,)
 
+    @staticmethod
+    def add_up(addends: Sequence[Addend], spec: Spec) -> Any:
+        """Return the sum of several addends, of whichever primitives, by one call that fills one buffer."""
+        args = [arg for addend in addends for arg in addend.args]
+        parts = tuple([(addend.primitive, len(addend.args), addend.params) for addend in addends])
+        return add_up(*args, parts=parts, shape=spec.shape, dtype=spec.dtype)
+
     def __call__(self, *args: Any, **params: Any) -> Any:
         """Compute the result: arrays give arrays; with a tensor among the arguments, a tensor, recorded if need be."""
         values: list[Any] = []
@@ -237,6 +245,46 @@ class Primitive:
 identity = Primitive("identity", lambda a: a, saves=())
 identity.defvjp(lambda g, out, a: g)
 identity.defjvp(lambda da, out, a: da)
+
+
+def _each_part(parts: Any, *columns: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    """Go through the parts of a sum; of each column, give what belongs to the arguments of that part."""
+    start = 0
+    for primitive, count, params in parts:
+        yield (primitive, params, *[column[start : start + count] for column in columns])
+        start += count
+
+
+def _add_up(*args: Any, parts: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+    buffer = np.zeros(shape, dtype)
+    for primitive, params, own in _each_part(parts, args):
+        primitive.accumulate(buffer, *own, **params)
+    return buffer
+
+
+def _add_up_vjp(gs: Any, outs: Any, args: Any, needs: Any, parts: Any, shape: tuple[int, ...], dtype: Any) -> list[Any]:
+    pulled: list[Any] = []
+    for primitive, params, own, own_needs in _each_part(parts, args, needs):
+        if any(own_needs):
+            pulled += primitive.pull(gs, [Spec(shape, dtype)], own, own_needs, params)
+        else:
+            pulled += [None] * len(own)
+    return pulled
+
+
+def _add_up_jvp(tangents: Any, outs: Any, args: Any, parts: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+    moving = [
+        Addend(primitive, own_tangents[0], *own[1:], **params)
+        for primitive, params, own, own_tangents in _each_part(parts, args, tangents)
+        if own_tangents[0] is not None
+    ]
+    return Primitive.add_up(moving, Spec(shape, dtype))
+
+
+# What a recorded sweep makes of addends. Expanded one by one, those of x[0], x[1], … would take the size of x each.
+add_up = Primitive("add_up", _add_up)
+add_up.defvjp_joint(_add_up_vjp)
+add_up.defjvp_joint(_add_up_jvp)
 
 
 def implements(*functions: Any) -> Callable[[Rule], Rule]:
