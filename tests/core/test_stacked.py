@@ -147,8 +147,6 @@ def test_asking_a_member_for_its_value_is_refused_by_name():
 
 def test_gradients_inside_vmap_are_refused_by_name():
     with pytest.raises(GraphError, match="take gradients outside"):
-        tg.vmap(tg.grad(lambda a: np.sum(a * a)))(np.ones((2, 3)))
-    with pytest.raises(GraphError, match="take gradients outside"):
         tg.vmap(lambda a: np.sum(a).backward())(tg.Tensor(np.ones((2, 3)), requires_grad=True))
 
 

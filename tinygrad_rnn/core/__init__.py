@@ -6,8 +6,9 @@ from .checkpoint import checkpoint
 from .graph import Graph
 from .modes import debug, enable_grad, no_grad, scope
 from .node import Array, Node, Spec
+from .per_sample import per_sample_grad
 from .primitive import Primitive, implements
-from .stacked import per_sample_grad, vmap
+from .stacked import vmap
 from .tensor import HookHandle, Tensor
 from .transforms import grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,9 @@ from .forward import push
 from .modes import current, enable_grad
 from .node import Node, Spec, next_sequence, unwatched_leaf
 from .primitive import Primitive, identity
+from .stacked import Levels, lift, lower, running, running_levels
 from .tensor import Tensor
-from .tree import TreeDef, tree_flatten, tree_unflatten
+from .tree import TreeDef, tree_flatten, tree_map, tree_unflatten
 
 
 def checkpoint(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -53,6 +54,13 @@ def checkpoint(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)
     def call(*args: Any) -> Any:
+        levels = running_levels()
+        if levels:
+            # On whole stacks, outside of all vmaps: there every tensor has its node, and so has this call.
+            wholes = tree_map(lambda arg: lift(arg if isinstance(arg, Tensor) else Tensor(arg), levels), args)
+            with running(()):
+                found = checkpoint(partial(_on_wholes, function, levels))(*wholes)
+            return tree_map(lambda out: lower(out, levels) if isinstance(out, Tensor) else out, found)
         leaves, structure = tree_flatten(args)
         modes = current()
         state = random.get_state()
@@ -88,6 +96,13 @@ def checkpoint(function: Callable[..., Any]) -> Callable[..., Any]:
         return tree_unflatten(out_structure, [next(wrapped) if isinstance(out, Tensor) else out for out in outputs])
 
     return call
+
+
+def _on_wholes(function: Callable[..., Any], levels: Levels, *wholes: Any) -> Any:
+    """Call a function as inside some vmaps, from and to tensors outside of them."""
+    with running(levels):
+        value = function(*tree_map(lambda whole: lower(whole, levels), wholes))
+        return tree_map(lambda out: lift(out, levels) if isinstance(out, Tensor) else out, value)
 
 
 def _fresh(value: Any) -> Tensor:
@@ -138,7 +153,7 @@ class _Replay:
         start = next_sequence()
         random.set_state(self.state)
         try:
-            with enable_grad():
+            with enable_grad(), running(()):
                 fresh = [_again(arg) for arg in args[: self.count]]
                 value = self.function(*tree_unflatten(self.structure, fresh))
         finally:

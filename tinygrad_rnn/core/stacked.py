@@ -3,36 +3,60 @@
 No primitive needs a rule for this. A call on stacked tensors is tried as one call of the same primitive on whole
 stacks, with the hidden axis in front and parameters such as `axis` moved by one. Whether that is right is found out
 on random numbers, once for each primitive and shape; where it is not, the members are computed one by one.
+
+A vmap inside a vmap stacks stacks: each has a level, a number that grows from the outer to the inner one, and a call
+goes first to the innermost. Transforms inside a vmap work on whole stacks, `lift`ed out of all levels, where the
+members stay apart, and hand to the user's function what `lower` makes of them again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import wraps
 from typing import Any, NoReturn
 
 import numpy as np
 
-from .errors import ConfigError, ConversionError, ShapeError
-from .node import Array, Spec, leaf
-from .primitive import Primitive
+from .errors import ConfigError, ConversionError, GraphError, ShapeError
+from .node import Array, Spec, leaf, next_sequence
+from .primitive import Primitive, every_value
 from .tensor import Tensor
-from .transforms import grad
 from .tree import tree_flatten, tree_map, tree_unflatten
 
 _MARK = leaf(Spec((), np.dtype(float)))
+# Number and count of members of every vmap whose function is running, the outermost first.
+Levels = tuple[tuple[int, int], ...]
+_levels: ContextVar[Levels] = ContextVar("tinygrad_rnn_levels", default=())
+running_levels = _levels.get
+
+
+@contextmanager
+def running(levels: Levels) -> Iterator[None]:
+    """Run a block as if inside the functions of these vmaps and no others."""
+    token = _levels.set(levels)
+    try:
+        yield
+    finally:
+        _levels.reset(token)
 
 
 class Stacked(Tensor):
-    """Members of one shape that look like one tensor of that shape; operations are recorded on the whole stack."""
+    """Members of one shape that look like one tensor of that shape; operations are recorded on the whole stack.
 
-    __slots__ = ("_members",)
+    The members of an inner vmap may be a stack of an outer one, never the other way round.
+    """
+
+    __slots__ = ("_level", "_members")
     __hash__ = object.__hash__
 
     _members: Any
+    _level: int
 
-    def __init__(self, members: Any) -> None:
+    def __init__(self, members: Any, level: int) -> None:
         self._members = members
+        self._level = level
         # No tensor of its own has a negative output number: this is what sends a call to `call` below.
         self._node, self._index, self._name = _MARK, -1, None
 
@@ -73,42 +97,48 @@ class Stacked(Tensor):
 
     def detach(self) -> Tensor:
         """Return the same members as constants for every gradient."""
-        return Stacked(self._members.detach())
+        return Stacked(self._members.detach(), self._level)
 
     def every_value(self) -> Array:
         """Return the values of all members."""
-        return self._members._data  # type: ignore[no-any-return]
+        return every_value(self._members)  # type: ignore[no-any-return]
 
     @staticmethod
     def call(primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
-        """Call a primitive whose arguments include stacked tensors."""
-        count = _count(args)
-        key = (primitive, count == 0, *[_kind(arg) for arg in args], repr(params))
+        """Call a primitive whose arguments include stacked tensors; those of outer levels count as single ones."""
+        level = _innermost(args)
+        count = _count(args, level)
+        key = (primitive, count == 0, *[_kind(arg, level) for arg in args], repr(params))
         direct = _found_direct.get(key)
         if direct is None:
-            direct = _found_direct[key] = _is_direct(primitive, args, params)
+            direct = _found_direct[key] = _is_direct(primitive, args, params, level)
         together = _together if direct else _one_by_one
-        whole = together(primitive, [_inside(arg) for arg in args], [_is_stacked(arg) for arg in args], params, count)
-        return [Stacked(part) for part in whole] if isinstance(whole, (list, tuple)) else Stacked(whole)
+        hidden = [_is_stacked(arg, level) for arg in args]
+        whole = together(primitive, [_inside(arg, level) for arg in args], hidden, params, count)
+        return [Stacked(part, level) for part in whole] if isinstance(whole, (list, tuple)) else Stacked(whole, level)
 
 
 _found_direct: dict[Any, bool] = {}
 
 
-def _is_stacked(arg: Any) -> bool:
-    return isinstance(arg, Stacked)
+def _innermost(args: Sequence[Any]) -> int:
+    return max([arg._level for arg in args if isinstance(arg, Stacked)])
 
 
-def _inside(arg: Any) -> Any:
-    return arg._members if isinstance(arg, Stacked) else arg
+def _is_stacked(arg: Any, level: int) -> bool:
+    return isinstance(arg, Stacked) and arg._level == level
 
 
-def _kind(arg: Any) -> Any:
-    return (_is_stacked(arg), arg.shape, str(arg.dtype)) if hasattr(arg, "dtype") else type(arg)
+def _inside(arg: Any, level: int) -> Any:
+    return arg._members if _is_stacked(arg, level) else arg
 
 
-def _count(args: Any) -> int:
-    counts = {len(arg._members) for arg in args if isinstance(arg, Stacked)}
+def _kind(arg: Any, level: int) -> Any:
+    return (_is_stacked(arg, level), arg.shape, str(arg.dtype)) if hasattr(arg, "dtype") else type(arg)
+
+
+def _count(args: Sequence[Any], level: int) -> int:
+    counts = {len(arg._members) for arg in args if _is_stacked(arg, level)}
     if len(counts) != 1:
         raise ShapeError(f"stacks of {sorted(counts)} members in one operation; give stacks of equal length")
     return counts.pop()
@@ -117,12 +147,14 @@ def _count(args: Any) -> int:
 def on_members(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Run a function that has no gradient on the values of every member, and stack what it gives."""
     leaves, structure = tree_flatten((args, kwargs))
+    level = _innermost(leaves)
     found = []
-    for k in range(_count(leaves)):
-        member = [leaf._members[k] if isinstance(leaf, Stacked) else leaf for leaf in leaves]
+    for k in range(_count(leaves, level)):
+        member = [leaf._members[k] if _is_stacked(leaf, level) else leaf for leaf in leaves]
         call_args, call_kwargs = tree_unflatten(structure, member)
         found.append(function(*call_args, **call_kwargs))
-    return Stacked(Tensor(np.stack(found)))
+    members = np.stack(found)
+    return Stacked(members if isinstance(members, Tensor) else Tensor(members), level)
 
 
 # How a parameter changes when a hidden axis is put in front; any other stays as it is.
@@ -164,12 +196,12 @@ def _one_by_one(primitive: Primitive, args: list[Any], stacked: list[bool], para
     return np.stack(found)
 
 
-def _is_direct(primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> bool:
+def _is_direct(primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any], level: int) -> bool:
     """Try both ways on three members of random numbers, first small ones, then large ones of both signs."""
     rng = np.random.default_rng(0)
-    stacked = [_is_stacked(arg) for arg in args]
+    stacked = [_is_stacked(arg, level) for arg in args]
     for low, high in ((0.25, 0.75), (-30.0, 30.0)):
-        probes = [_probe(arg, rng, low, high) for arg in args]
+        probes = [_probe(arg, level, rng, low, high) for arg in args]
         with np.errstate(all="ignore"):
             try:
                 expected = _parts(_one_by_one(primitive, probes, stacked, params, 3))
@@ -188,22 +220,60 @@ def _parts(result: Any) -> list[Array]:
     return list(result) if isinstance(result, (list, tuple)) else [result]
 
 
-def _probe(arg: Any, rng: np.random.Generator, low: float, high: float) -> Any:
+def _probe(arg: Any, level: int, rng: np.random.Generator, low: float, high: float) -> Any:
     """Return arrays to try a call on: random floats and bools, and the very integers, which may be indices."""
     if not hasattr(arg, "dtype"):
         return arg
-    shape = (3, *arg.shape) if isinstance(arg, Stacked) else arg.shape
+    hidden = _is_stacked(arg, level)
+    shape = (3, *arg.shape) if hidden else arg.shape
     if arg.dtype.kind == "f":
         return rng.uniform(low, high, shape).astype(arg.dtype)
     if arg.dtype.kind == "b":
         return rng.random(shape) < 0.5
-    inside = _inside(arg)
+    inside = _inside(arg, level)
+    while isinstance(inside, Stacked):
+        inside = inside._members[0]
     values = np.asarray(inside._data if isinstance(inside, Tensor) else inside)
-    return values[np.arange(3) % len(values)] if isinstance(arg, Stacked) else values
+    return values[np.arange(3) % len(values)] if hidden else values
+
+
+def lift(tensor: Any, levels: Levels) -> Any:
+    """Return a tensor with one axis in front for each level, the outermost first, repeated where it has no stack.
+
+    A stack of a level that is none of these, as of a vmap over the function that `vjp` returned, is kept.
+    """
+    if not levels:
+        return tensor
+    level, count = levels[-1]
+    if isinstance(tensor, Stacked) and tensor._level > level:
+        return Stacked(np.moveaxis(lift(tensor._members, levels), len(levels), 0), tensor._level)
+    if _is_stacked(tensor, level):
+        return lift(tensor._members, levels[:-1])
+    return lift(np.broadcast_to(tensor, (count, *tensor.shape)), levels[:-1])
+
+
+def lower(tensor: Any, levels: Levels) -> Any:
+    """Return the stack whose `lift` is a tensor."""
+    if levels and isinstance(tensor, Stacked):
+        return Stacked(lower(np.moveaxis(tensor._members, 0, len(levels)), levels), tensor._level)
+    for level, _ in levels:
+        tensor = Stacked(tensor, level)
+    return tensor
+
+
+def refuse_leaked(tensor: Tensor) -> None:
+    """Raise GraphError for a stack of a vmap whose function is not running here."""
+    if isinstance(tensor, Stacked):
+        raise GraphError(
+            f"{tensor!r} belongs to a vmap that has ended, or that runs in another thread; return it from the function "
+            "given to vmap, and use what vmap returns"
+        )
 
 
 def vmap(function: Callable[..., Any], in_axes: Any = 0) -> Callable[..., Any]:
     """Return a function that does for a whole stack what `function` does for one member, in one call.
+
+    The function may call transforms (`tg.grad`, `tg.vjp`, `tg.jvp`, `tg.hessian`, …) and `vmap` itself.
 
     Args:
         function: takes and returns nests of arrays or tensors. It may not look at values (no `if` on them); random
@@ -217,6 +287,8 @@ def vmap(function: Callable[..., Any], in_axes: Any = 0) -> Callable[..., Any]:
 
     Raises:
         ConfigError: when called, if `in_axes` does not fit the arguments.
+        ConversionError, GraphError: when called, if `function` asks for a value, or for `backward()` or
+            `tg.gradients()` of members.
         ShapeError: when called, if the stacks differ in length.
 
     Example:
@@ -224,6 +296,12 @@ def vmap(function: Callable[..., Any], in_axes: Any = 0) -> Callable[..., Any]:
         >>> import tinygrad_rnn as tg
         >>> tg.vmap(lambda w, x: np.sum(w * x), in_axes=(0, None))(np.eye(3), np.array([1.0, 2.0, 3.0]))
         Tensor([1., 2., 3.])
+
+        Derivatives of every member:
+
+        >>> tg.vmap(tg.grad(lambda x: np.sum(x**3)))(np.array([[1.0, 2.0], [3.0, 4.0]]))
+        Tensor([[ 3., 12.],
+                [27., 48.]])
     """
 
     @wraps(function)
@@ -233,54 +311,30 @@ def vmap(function: Callable[..., Any], in_axes: Any = 0) -> Callable[..., Any]:
             raise ConfigError(
                 f"in_axes {in_axes!r} for {len(args)} arguments; give 0 or None for each, 0 for one at least"
             )
-        given = [arg if axis is None else tree_map(_stack, arg) for arg, axis in zip(args, axes, strict=True)]
-        count = _count(tree_flatten(given)[0])
-        return tree_map(lambda out: _unstack(out, count), function(*given))
+        level = next_sequence()
+        given = [
+            arg if axis is None else tree_map(lambda value: _stack(value, level), arg)
+            for arg, axis in zip(args, axes, strict=True)
+        ]
+        count = _count(tree_flatten(given)[0], level)
+        with running((*running_levels(), (level, count))):
+            result = function(*given)
+        return tree_map(lambda out: _unstack(out, level, count), result)
 
     return call
 
 
-def _stack(value: Any) -> Stacked:
+def _stack(value: Any, level: int) -> Stacked:
     members = value if isinstance(value, Tensor) else Tensor(value)
     if not members.shape:
         raise ShapeError("vmap over a number; give arrays whose leading axis counts the members, or in_axes=None")
-    return Stacked(members)
+    return Stacked(members, level)
 
 
-def _unstack(out: Any, count: int) -> Any:
-    if isinstance(out, Stacked):
+def _unstack(out: Any, level: int, count: int) -> Any:
+    if _is_stacked(out, level):
         return out._members
     out = out if isinstance(out, Tensor) else Tensor(out)
+    if isinstance(out, Stacked) and out._level > level:
+        refuse_leaked(out)
     return np.broadcast_to(out, (count, *out.shape))
-
-
-def per_sample_grad(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function that gives the gradient of every example by itself, in one call.
-
-    Args:
-        function: `function(parameters, *example)`, the loss of one example, of one element.
-
-    Returns:
-        A function `(parameters, *batch)`, where the leading axis of everything in `batch` counts the examples. Its
-        result is a nest like the parameters with that axis in front.
-
-    Example:
-        >>> import numpy as np
-        >>> import tinygrad_rnn as tg
-        >>> loss = lambda w, x: np.sum((w * x) ** 2)
-        >>> tg.per_sample_grad(loss)(np.array([1.0, 2.0]), np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]))
-        Tensor([[2., 0.],
-                [0., 4.],
-                [2., 4.]])
-    """
-
-    @wraps(function)
-    def call(parameters: Any, *batch: Any) -> Any:
-        leaves = tree_flatten(batch)[0]
-        if not leaves or not all(np.shape(value) for value in leaves):
-            raise ShapeError("per_sample_grad needs a batch: arrays whose leading axis counts the examples")
-        count = np.shape(leaves[0])[0]
-        stacks = tree_map(lambda p: np.broadcast_to(p, (count, *np.shape(p))), parameters)
-        return grad(lambda stack: np.sum(vmap(function)(stack, *batch)))(stacks)
-
-    return call

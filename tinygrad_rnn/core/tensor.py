@@ -287,7 +287,8 @@ class Tensor(NumpyMethods):
     def _recorded(self, asked: str) -> Node:
         if self._index < 0:
             raise GraphError(
-                f"{asked} inside vmap, where {self!r} has no graph of its own; take gradients outside of it"
+                f"{asked} inside vmap, where {self!r} has no graph of its own; write tg.grad(function), or another "
+                "transform of a function, or take gradients outside of it"
             )
         if self._node is None:
             raise GraphError(
@@ -373,8 +374,9 @@ def cotangent_of(tensor: Tensor, cotangent: Any) -> Any:
     """Return the cotangent to start a sweep with, checked; 1 where none is given for a single element."""
     if cotangent is None:
         if tensor.size != 1:
+            found = tensor if tensor._index < 0 else tensor._node
             raise CotangentError(
-                f"{tensor._node!r} has shape {tensor.shape}: only a tensor of one element has a gradient without a "
+                f"{found!r} has shape {tensor.shape}: only a tensor of one element has a gradient without a "
                 "cotangent. Reduce it, for instance with np.sum, or write backward(cotangent) of that shape"
             )
         return np.ones(tensor.shape, tensor.dtype)

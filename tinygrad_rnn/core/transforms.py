@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from .backward import Edge, sweep
+from .backward import sweep
+from .call import Call
 from .errors import ConfigError, CotangentError, DtypeError
-from .forward import push
-from .modes import current, enable_grad
-from .node import ancestors, next_sequence, unwatched_leaf
-from .primitive import identity
+from .modes import enable_grad
+from .primitive import every_value
 from .tensor import Tensor, cotangent_of
-from .tree import tree_flatten, tree_map, tree_unflatten
+from .tree import tree_flatten, tree_unflatten
 
 
 def gradients(
@@ -62,94 +61,6 @@ def gradients(
     return [np.zeros(x.shape, x.dtype) if g is None else np.array(g) for x, g in zip(xs, found, strict=True)]
 
 
-def _fresh(value: Any) -> Any:
-    """Return a tensor of the same value with a node of its own; integers and bools are constants."""
-    if isinstance(value, Tensor):
-        if value.requires_grad:
-            value._recorded("a transform")
-            return identity(value)
-        data = value._data
-    else:
-        data = np.array(value)
-    if data.dtype.kind in "iu" and not isinstance(value, (Tensor, np.ndarray)):
-        data = data.astype(np.float64)  # the number 2 means 2.0 here
-    if data.dtype.kind != "f":
-        return Tensor(data)
-    return Tensor._wrap(data, unwatched_leaf(data))
-
-
-class _Call:
-    """A function run on fresh inputs: what is needed to take derivatives of its results."""
-
-    def __init__(self, function: Callable[..., Any], args: tuple[Any, ...], moving: tuple[int, ...]) -> None:
-        recording, start = current().recording, next_sequence()
-        self.inputs, self.structure = tree_flatten([args[i] for i in moving])
-        with enable_grad():
-            self.inputs = [_fresh(value) for value in self.inputs]
-            replaced = list(args)
-            for i, nest in zip(moving, tree_unflatten(self.structure, self.inputs), strict=True):
-                replaced[i] = nest
-            self.value = function(*replaced)
-        self.outputs, self.out_structure = tree_flatten(self.value)
-        own = {tensor.node for tensor in self.inputs}
-        roots = [out.node for out in self.outputs if isinstance(out, Tensor) and out.node is not None]
-        # What depends on tensors from outside is recorded, for an outer transform or backward(); the rest is not. The
-        # inputs of transforms that ran inside the function are no outside: nobody can ask for gradients there any more.
-        leaves = [node for node in ancestors(roots) if node.primitive is None and node not in own]
-        outside = recording and any(node.sequence < start or node.watches is not None for node in leaves)
-        self.wrap = Tensor._wrap if outside else None
-
-    def refuse_integers(self) -> None:
-        """Raise DtypeError if an input to differentiate by is no float."""
-        found = [str(x.dtype) for x in self.inputs if x.node is None]
-        if found:
-            raise DtypeError(f"an argument of dtype {found[0]} to differentiate by; give floats, or leave it out")
-
-    def result(self, nest: Any) -> Any:
-        """Return a nest of results as the caller sees it: without the graph, unless that leads outside."""
-        return tree_map(self._shown, nest)
-
-    def _shown(self, found: Any) -> Any:
-        if isinstance(found, Tensor):
-            return found if self.wrap is not None else found.detach()
-        return Tensor._wrap(np.asarray(found))
-
-    def pull(self, cotangents: list[Any]) -> list[Any]:
-        """Return the cotangents of the inputs, zeros where the results do not depend on them."""
-        seeds: list[tuple[Any, int, Any]] = []
-        for out, cotangent in zip(self.outputs, cotangents, strict=True):
-            if isinstance(out, Tensor) and out.node is not None:
-                given = cotangent_of(out, cotangent)
-                if self.wrap is not None:
-                    given = given if isinstance(given, Tensor) else Tensor._wrap(given)
-                elif isinstance(given, Tensor):
-                    given = given._data
-                seeds.append((out.node, out._index, given))
-        targets: list[Edge] = [(x.node, x._index) for x in self.inputs if x.node is not None]
-        with enable_grad():
-            found = iter(sweep(seeds, targets, self.wrap, retain_graph=True) if seeds else [None] * len(targets))
-        slopes: list[Any] = []
-        for x in self.inputs:
-            slope = next(found) if x.node is not None else None
-            slopes.append(np.zeros(x.shape, x.dtype if x.dtype.kind == "f" else float) if slope is None else slope)
-        return slopes
-
-    def push(self, tangents: list[Any]) -> list[Any]:
-        """Return the tangents of the outputs, zeros where they do not move."""
-        edges: dict[Edge, Any] = {}
-        for x, tangent in zip(self.inputs, tangents, strict=True):
-            if x.node is not None and tangent is not None:
-                edges[x.node, x._index] = tangent if self.wrap is not None else tangent._data
-        outputs = [(out.node, out._index) for out in self.outputs if isinstance(out, Tensor) and out.node is not None]
-        with enable_grad():
-            found = iter(push(edges, outputs, self.wrap))
-        answer: list[Any] = []
-        for out in self.outputs:
-            tangent = next(found) if isinstance(out, Tensor) and out.node is not None else None
-            answer.append(np.zeros(np.shape(out), getattr(out, "dtype", float)) if tangent is None else tangent)
-        return answer
-
-
 def _numbers(argnums: int | tuple[int, ...], args: tuple[Any, ...]) -> tuple[int, ...]:
     numbers = argnums if isinstance(argnums, tuple) else (argnums,)
     known = all(isinstance(i, int) and -len(args) <= i < len(args) for i in numbers)
@@ -181,14 +92,14 @@ def value_and_grad(function: Callable[..., Any], argnums: int | tuple[int, ...] 
 
     @wraps(function)
     def call(*args: Any) -> tuple[Any, Any]:
-        run = _Call(function, args, _numbers(argnums, args))
+        run = Call(function, args, _numbers(argnums, args))
         run.refuse_integers()
         if not isinstance(run.value, Tensor):
             raise CotangentError(
                 f"the function returned {type(run.value).__name__}; return a tensor of one element, as np.sum does"
             )
         slopes = tree_unflatten(run.structure, run.pull([None]))
-        return run.result(run.value), run.result(tuple(slopes) if isinstance(argnums, tuple) else slopes[0])
+        return run.result(run.value), tuple(slopes) if isinstance(argnums, tuple) else slopes[0]
 
     return call
 
@@ -223,15 +134,13 @@ def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any
         >>> pull(1.0)
         (Tensor(5.), Tensor(2.))
     """
-    run = _Call(function, primals, tuple(range(len(primals))))
+    run = Call(function, primals, tuple(range(len(primals))))
 
     def pull(cotangent: Any) -> tuple[Any, ...]:
         leaves, structure = tree_flatten(cotangent)
         if structure != run.out_structure:
             raise CotangentError(f"a cotangent of structure {structure} for a value of structure {run.out_structure}")
-        if run.wrap is None and any(isinstance(leaf, Tensor) and leaf.requires_grad for leaf in leaves):
-            run.wrap = Tensor._wrap  # the map itself is being differentiated
-        return tuple(run.result(tree_unflatten(run.structure, run.pull(leaves))))
+        return tuple(tree_unflatten(run.structure, run.pull(leaves)))
 
     return run.result(run.value), pull
 
@@ -257,14 +166,12 @@ def jvp(function: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any,
         (Tensor(10.), Tensor(5.))
     """
     primals = tuple(primals)
-    run = _Call(function, primals, tuple(range(len(primals))))
-    directions = _directions(run, primals, tangents)
-    if any(d is not None and d.requires_grad for d in directions):
-        run.wrap = Tensor._wrap
-    return run.result(run.value), run.result(tree_unflatten(run.out_structure, run.push(directions)))
+    run = Call(function, primals, tuple(range(len(primals))))
+    moved = run.push(_directions(run, primals, tangents))
+    return run.result(run.value), tree_unflatten(run.out_structure, moved)
 
 
-def _directions(run: _Call, primals: tuple[Any, ...], tangents: Any) -> list[Any]:
+def _directions(run: Call, primals: tuple[Any, ...], tangents: Any) -> list[Any]:
     tangents = list(tangents)
     if len(tangents) != len(primals):
         raise CotangentError(f"{len(tangents)} tangents for {len(primals)} primals; give one for each, or None")
@@ -279,12 +186,12 @@ def _directions(run: _Call, primals: tuple[Any, ...], tangents: Any) -> list[Any
             raise CotangentError(f"a tangent of structure {given} for a primal of structure {structure}")
         filled += leaves
     directions: list[Any] = []
-    for x, tangent in zip(run.inputs, filled, strict=True):
+    for x, whole, tangent in zip(run.inputs, run.whole_inputs, filled, strict=True):
         if tangent is not None:
             tangent = tangent if isinstance(tangent, Tensor) else Tensor(tangent, dtype=x.dtype)
             if tangent.shape != x.shape:
                 raise CotangentError(f"a tangent of shape {tangent.shape} for a primal of shape {x.shape}")
-            if x.node is None and np.any(tangent._data):
+            if whole.node is None and np.any(every_value(tangent)):
                 raise DtypeError(f"a tangent of a primal of dtype {x.dtype}; give floats, or a tangent of 0")
         directions.append(tangent)
     return directions
@@ -334,7 +241,7 @@ def jacobian(function: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -
 
     @wraps(function)
     def call(*args: Any) -> Any:
-        run = _Call(function, args, _numbers(argnums, args))
+        run = Call(function, args, _numbers(argnums, args))
         run.refuse_integers()
         sizes = [x.size for x in run.inputs], [np.size(out) for out in run.outputs]
         blocks = _columns(run) if sum(sizes[0]) < sum(sizes[1]) else _rows(run)
@@ -351,7 +258,7 @@ def _unit(shape: tuple[int, ...], place: int, dtype: Any) -> Any:
     return np.eye(1, math.prod(shape), place, dtype=dtype).reshape(shape)
 
 
-def _rows(run: _Call) -> list[list[Any]]:
+def _rows(run: Call) -> list[list[Any]]:
     """Return the Jacobian's blocks, a list of inputs for each output, by a pull for each output element."""
     blocks = []
     for number, out in enumerate(run.outputs):
@@ -371,7 +278,7 @@ def _rows(run: _Call) -> list[list[Any]]:
     return blocks
 
 
-def _columns(run: _Call) -> list[list[Any]]:
+def _columns(run: Call) -> list[list[Any]]:
     """Return the same blocks by a push for each input element."""
     blocks: list[list[Any]] = [[] for _ in run.outputs]
     for number, x in enumerate(run.inputs):
