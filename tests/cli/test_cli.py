@@ -17,6 +17,7 @@ import tinygrad_rnn
 from tinygrad_rnn import train, viz
 from tinygrad_rnn.cli import main as command
 from tinygrad_rnn.cli.main import main
+from tinygrad_rnn.viz import picture
 
 SMALL = ["--hidden", "6", "--embedding", "4", "--seq", "8", "--batch", "4", "--epochs", "1"]
 TEXT = "".join(f"The number {number} times {number} is {number * number}.\n" for number in range(40))
@@ -67,6 +68,7 @@ def _finished(tmp_path_factory):
 def finished(_finished):
     """The folder runs/1 of a run that is finished."""
     shutil.copytree(_finished, "runs/1")
+    Path("runs/1/graph.dot").write_text("digraph {}")
 
 
 def refused(capsys, line):
@@ -102,15 +104,12 @@ def test_the_folders_of_runs_are_numbered(capsys):
 
 
 def test_without_a_layout_program_the_dot_file_is_left_with_advice(capsys, monkeypatch):
-    class Picture:
-        def save(self, path):
-            if Path(path).suffix == ".svg":
-                raise viz.LayoutError("no program")
-            Path(path).write_text("digraph {}")
+    def no_program(*what):
+        raise viz.LayoutError("no program")
 
-    monkeypatch.setattr(viz, "draw", lambda *what: Picture())
+    monkeypatch.setattr(picture, "render", no_program)
     out, _ = trained(capsys)
-    assert Path("runs/1/graph.dot").exists() and not Path("runs/1/graph.svg").exists()
+    assert Path("runs/1/graph.dot").read_text().startswith("digraph") and not Path("runs/1/graph.svg").exists()
     assert len(re.findall(r"^.*graph\.dot: pip install.*$", out, re.MULTILINE)) == 1
 
 
@@ -150,11 +149,13 @@ def test_an_interrupted_run_says_how_to_go_on_and_goes_on(capsys, monkeypatch):
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
-def test_ctrl_c_while_the_picture_is_drawn_leaves_a_finished_run(capsys, monkeypatch):
-    monkeypatch.setattr(command, "_draw", lambda run: os.kill(os.getpid(), signal.SIGINT))
-    _, err = run(capsys, ["train", "--text", "text.txt", *SMALL], code=130)
+def test_ctrl_c_while_the_picture_is_drawn_leaves_a_finished_run_that_resuming_completes(capsys, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(command, "_draw", lambda run: os.kill(os.getpid(), signal.SIGINT))
+        _, err = run(capsys, ["train", "--text", "text.txt", *SMALL], code=130)
     assert "go on with: tinygrad-rnn sample runs/1" in err
     assert run(capsys, "sample runs/1 --length 3").out
+    assert run(capsys, "train --resume runs/1").out and Path("runs/1/graph.svg").exists()
 
 
 def test_a_real_ctrl_c_writes_a_checkpoint_and_leaves_with_130():
@@ -272,6 +273,26 @@ def test_resuming_keeps_the_settings_and_wants_more_epochs_of_a_finished_run(cap
     assert "was begun with --hidden 6" in refused(capsys, "train --resume runs/1 --epochs 2 --hidden 7")
     assert "holds a run already" in refused(capsys, "train --text text.txt --out runs/1 --seq 8")
     assert "Going on" in run(capsys, "train --resume runs/1 --epochs 2 --hidden 6 --text text.txt").out
+
+
+@pytest.mark.parametrize("lost", [["graph.svg"], ["loss.svg"], ["metrics.csv", "graph.svg"]], ids=str)
+def test_resuming_a_finished_run_writes_what_it_still_lacks_and_trains_no_further(capsys, lost):
+    trained(capsys)
+    newest = max(Path("runs/1/checkpoints").iterdir())
+    before = {path: path.read_bytes() for path in [*newest.iterdir(), *(Path("runs/1", name) for name in lost)]}
+    for name in lost:
+        Path("runs/1", name).unlink()
+    out, err = run(capsys, "train --resume runs/1")
+    assert f"steps are done; what is still to be written: {', '.join(lost)}." in out and err == ""
+    assert {path: path.read_bytes() for path in before} == before
+    assert newest == max(Path("runs/1/checkpoints").iterdir())
+    assert "is finished" in refused(capsys, "train --resume runs/1")
+
+
+def test_a_finished_run_whose_picture_was_left_as_dot_lacks_nothing(capsys):
+    trained(capsys)
+    Path("runs/1/graph.svg").rename("runs/1/graph.dot")
+    assert "is finished" in refused(capsys, "train --resume runs/1")
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")

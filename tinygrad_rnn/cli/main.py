@@ -16,6 +16,7 @@ from tqdm import tqdm
 from .. import train, viz
 from ..core.errors import ConfigError, TinygradRNNError
 from ..train.cells import BUILT_IN, where
+from ..train.files import replace
 from .options import given_settings, parser
 
 _FAILED, _INTERRUPTED = 2, 130
@@ -128,11 +129,15 @@ def _resume(
             raise ConfigError(
                 f"{options.resume} was begun with --{name} {kept[name]}, which resuming keeps; leave --{name} away"
             )
-    if trainer.finished:
+    missing = _missing(run.folder)
+    if trainer.finished and not missing:
         raise ConfigError(
             f"{options.resume} is finished, with {run.config.epochs} epochs; give --epochs {2 * run.config.epochs}"
         )
-    _say(f"Going on after step {trainer.step:,} of {trainer.steps:,}.")
+    if trainer.finished:
+        _say(f"All {trainer.steps:,} steps are done; what is still to be written: {', '.join(missing)}.")
+    else:
+        _say(f"Going on after step {trainer.step:,} of {trainer.steps:,}.")
     return run, trainer
 
 
@@ -157,13 +162,21 @@ def _draw(run: train.Run) -> None:
     _, state = model(ids)
     picture = viz.draw(model, ids, state)
     try:
-        picture.save(run.folder / "graph.svg")
+        replace(run.folder / "graph.svg", picture.svg().encode())
     except viz.LayoutError:
-        picture.save(run.folder / "graph.dot")
+        replace(run.folder / "graph.dot", picture.source.encode())
         _say(
             "No program to draw with was found, so the picture of the model is left as graph.dot: "
             "pip install 'tinygrad_rnn[viz]' brings one."
         )
+
+
+def _missing(folder: Path) -> list[str]:
+    """Return what a finished run lacks: its process may have been killed between the last checkpoint and its end."""
+    missing = [name for name in ("metrics.csv", "loss.svg") if not (folder / name).exists()]
+    if not (folder / "graph.svg").exists() and not (folder / "graph.dot").exists():
+        missing.append("graph.svg")
+    return missing
 
 
 def _contents(folder: Path) -> str:
