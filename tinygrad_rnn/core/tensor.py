@@ -102,9 +102,10 @@ class Tensor(NumpyMethods):
     @property
     def data(self) -> Array:
         """The value, as a view that refuses to be written."""
-        view = self._data.view(ReadOnlyArray)
+        view = self._data.view()
         view.flags.writeable = False
-        return view
+        read_only: Array = view.view(ReadOnlyArray)
+        return read_only
 
     @data.setter
     def data(self, value: Any) -> NoReturn:
