@@ -1,6 +1,7 @@
 """Arrays that come from elsewhere: copied where a gradient needs them, refused where their algebra is another."""
 
 import asyncio
+import operator
 import threading
 
 import numpy as np
@@ -42,6 +43,37 @@ def test_an_array_that_is_changed_after_its_use_changes_no_gradient(make):
 def test_arrays_with_an_algebra_of_their_own_are_refused_by_name(array):
     with pytest.raises(ConversionError, match=type(array).__name__):
         leaf(np.ones((2, 2))) * array
+
+
+@pytest.mark.parametrize("tensor", [leaf([3.0, 4.0]), tg.Tensor([3.0, 4.0]), nn.Parameter(np.ones(2))], ids=repr)
+@pytest.mark.parametrize(
+    "operation",
+    [
+        operator.add,
+        operator.sub,
+        operator.mul,
+        operator.truediv,
+        operator.floordiv,
+        operator.mod,
+        operator.pow,
+        operator.matmul,
+        operator.lt,
+        operator.eq,
+        operator.iadd,
+        operator.imul,
+        np.multiply,
+        np.ma.multiply,
+        np.ma.divide,
+        np.ma.arctan2,
+        np.ma.power,
+        np.ma.dot,
+    ],
+)
+def test_a_masked_array_on_the_left_of_a_tensor_is_refused_too(operation, tensor):
+    masked = np.ma.array([1.0, 2.0], mask=[False, True])
+    with pytest.raises(ConversionError, match=r"MaskedArray beside a tensor.*filled"):
+        operation(masked, tensor)
+    np.testing.assert_array_equal(masked.data, [1, 2])
 
 
 @pytest.mark.parametrize("operand", [1j, np.array([1j]), np.timedelta64(1), np.complex64(1j)])

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from .errors import ImmutableError, NoRuleError
+from .errors import ConversionError, ImmutableError, NoRuleError
 
 # From a NumPy function to the function that does the same on tensors; `ops` fills it. Indexing, iteration and `astype`,
 # which are methods only, stand for themselves.
@@ -52,6 +52,12 @@ class NumpyMethods:
         if function is None:
             _refuse(_name_of(func))
         return _call(function, func, args, kwargs)
+
+    @property
+    def _mask(self) -> NoReturn:
+        # A masked array on the left takes the other operand's `_data` for its value without asking anybody; but then it
+        # asks for the mask too, and what is raised here ends the operation.
+        refuse_algebra("MaskedArray")
 
     def __getitem__(self, key: Any) -> Any:
         return implementations[NumpyMethods.__getitem__](self, key)
@@ -148,6 +154,21 @@ class NumpyMethods:
     def astype(self, dtype: Any) -> Any:
         """Return the tensor in another dtype; the gradient is converted back."""
         return implementations[NumpyMethods.astype](self, dtype)
+
+
+def refuse_algebra(kind: str) -> NoReturn:
+    """Refuse an array whose algebra is not the one that gradients are made for.
+
+    Args:
+        kind: the name of its class.
+
+    Raises:
+        ConversionError: always.
+    """
+    raise ConversionError(
+        f"a {kind} beside a tensor: its rules for products or missing values are not those of the "
+        "gradient; write np.asarray(array), or array.filled(0) with np.where for missing values"
+    )
 
 
 def _refuse(name: str) -> NoReturn:

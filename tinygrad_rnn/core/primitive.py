@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .backward import Addend
-from .dispatch import implementations
+from .dispatch import implementations, refuse_algebra
 from .errors import ConversionError, DtypeError, NonFiniteError, NoRuleError, ShapeError
 from .modes import Modes, current, user_line
 from .node import Node, Spec, spec_of
@@ -333,10 +333,7 @@ def as_operand(arg: Any) -> Any:
     if isinstance(arg, (Tensor, float, int)):
         return arg
     if isinstance(arg, (np.matrix, np.ma.MaskedArray)):
-        raise ConversionError(
-            f"a {type(arg).__name__} beside a tensor: its rules for products or missing values are not those of the "
-            "gradient; write np.asarray(array), or array.filled(0) with np.where for missing values"
-        )
+        refuse_algebra(type(arg).__name__)
     array = arg if isinstance(arg, np.generic) else np.asarray(arg)
     if array.dtype == object:
         raise ConversionError(f"{type(arg).__name__} of objects where numbers are expected; join tensors with np.stack")
