@@ -92,6 +92,10 @@ def test_a_vocabulary_needs_symbols_and_each_once() -> None:
         data.CharVocabulary("aba")
     with pytest.raises(DataError, match="empty text"):
         data.CharVocabulary.from_text("")
+    with pytest.raises(DataError, match="symbols is 3; give a str"):
+        data.CharVocabulary(3)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="text is None; give a str"):
+        data.CharVocabulary.from_text(None)  # type: ignore[arg-type]
 
 
 def test_the_repr_of_a_vocabulary_makes_it_again() -> None:

@@ -535,7 +535,7 @@ def test_the_scope_of_a_node_names_layer_step_and_cell():
         (lambda: nn.Recurrent(nn.Linear(2, 3)), errors.CellError, "derive from nn.Cell"),
         (lambda: nn.Recurrent([(Pass(1), Pass(1), Pass(1))]), errors.CellError, "neither a cell nor a pair"),
         (lambda: nn.Recurrent(None), errors.CellError, "neither a cell nor a pair"),
-        (lambda: nn.LSTM(2, 3, num_layers=0), errors.ConfigError, "num_layers=0"),
+        (lambda: nn.LSTM(2, 3, num_layers=0), errors.ConfigError, "num_layers is 0"),
         (lambda: nn.RNN(2, 3, nonlinearity="sine"), errors.ConfigError, "sine"),
         (lambda: nn.RNN(2, 3, num_layers=2, dropout=1.5), errors.ConfigError, "1.5"),
     ],

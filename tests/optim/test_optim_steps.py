@@ -289,7 +289,7 @@ def test_what_is_no_list_of_parameters_is_a_named_error(params: Any, says: str) 
         ("RMSprop", {"centered": "yes"}, "centered is 'yes'"),
         ("Adagrad", {"lr_decay": -1}, "lr_decay is -1"),
         ("Adagrad", {"initial_accumulator_value": -1}, "initial_accumulator_value is -1"),
-        ("Adam", {"betas": (0.9, 1.0)}, r"betas is 1\.0; give a number below 1"),
+        ("Adam", {"betas": (0.9, 1.0)}, r"betas\[1\] is 1\.0; give a number below 1"),
         ("Adam", {"betas": 0.9}, "betas is 0.9; give two numbers"),
         ("Adam", {"betas": (0.9,)}, r"betas is \(0\.9,\); give two numbers"),
         ("Adam", {"eps": -1e-8}, "eps is -1e-08"),

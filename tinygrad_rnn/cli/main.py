@@ -45,7 +45,10 @@ def main(arguments: list[str] | None = None) -> int:
         with warnings.catch_warnings():
             warnings.simplefilter("always", train.CheckpointWarning)
             warnings.showwarning = _show_warning
-            options = parser(program).parse_args((sys.argv[1:] if arguments is None else arguments) or ["train"])
+            words = (sys.argv[1:] if arguments is None else arguments) or ["train"]
+            if words[0].startswith("--") and words[0] != "--help":
+                raise ConfigError(f"no command before {words[0]}; write {program} train {words[0]}")
+            options = parser(program).parse_args(words)
             if options.command == "sample":
                 _sample(options)
             elif options.command == "train":

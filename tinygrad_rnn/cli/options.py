@@ -11,21 +11,36 @@ from ..train.config import LEARNING_RATES, SCHEDULES
 
 _DEFAULT = Config()
 
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number; give one, such as 3") from None
+
+
+def _real(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number; give one, such as 0.5") from None
+
+
 _SETTINGS: dict[str, tuple[Any, str, str]] = {
     "cell": (str, "NAME", "rnn, lstm, gru, or a class of your own as my_cell.py:MyCell"),
-    "hidden": (int, "N", "size of the state"),
-    "layers": (int, "N", "cells on top of each other"),
-    "embedding": (int, "N", "size of the vector that stands for a character"),
-    "dropout": (float, "X", "share of the values dropped between layers and before the output"),
-    "seq": (int, "N", "steps of time in a window of truncated backpropagation"),
-    "batch": (int, "N", "streams of text read side by side"),
+    "hidden": (_whole, "N", "size of the state"),
+    "layers": (_whole, "N", "cells on top of each other"),
+    "embedding": (_whole, "N", "size of the vector that stands for a character"),
+    "dropout": (_real, "X", "share of the values dropped between layers and before the output"),
+    "seq": (_whole, "N", "steps of time in a window of truncated backpropagation"),
+    "batch": (_whole, "N", "streams of text read side by side"),
     "optimizer": (str, "NAME", ", ".join(LEARNING_RATES)),
-    "lr": (float, "X", "learning rate"),
+    "lr": (_real, "X", "learning rate"),
     "schedule": (str, "NAME", f"of the learning rate: {', '.join(SCHEDULES)}"),
-    "clip": (float, "X", "greatest norm of the gradient; 0 does not clip"),
-    "epochs": (int, "N", "passes over the text"),
-    "evaluate": (int, "N", "evaluations in one pass"),
-    "seed": (int, "N", "of everything random"),
+    "clip": (_real, "X", "greatest norm of the gradient; 0 does not clip"),
+    "epochs": (_whole, "N", "passes over the text"),
+    "evaluate": (_whole, "N", "evaluations in one pass"),
+    "seed": (_whole, "N", "of everything random"),
 }
 
 
@@ -60,7 +75,7 @@ def parser(program: str) -> argparse.ArgumentParser:
     train.add_argument("--resume", metavar="DIR", help="go on with the run in this folder where its checkpoint stands")
     train.add_argument(
         "--checkpoint",
-        type=float,
+        type=_real,
         default=10.0,
         metavar="SECONDS",
         help="between two checkpoints; 0: one after every step",
@@ -71,10 +86,10 @@ def parser(program: str) -> argparse.ArgumentParser:
     sample.add_argument("folder", metavar="DIR", help="folder of the run")
     sample.add_argument("--prime", default="", metavar="TEXT", help="what the model reads first")
     sample.add_argument(
-        "--temperature", type=float, default=0.7, metavar="X", help="0: safest, 1: as learnt (default: 0.7)"
+        "--temperature", type=_real, default=0.7, metavar="X", help="0: safest, 1: as learnt (default: 0.7)"
     )
-    sample.add_argument("--length", type=int, default=500, metavar="N", help="characters to write (default: 500)")
-    sample.add_argument("--seed", type=int, metavar="N", help="the same number gives the same text")
+    sample.add_argument("--length", type=_whole, default=500, metavar="N", help="characters to write (default: 500)")
+    sample.add_argument("--seed", type=_whole, metavar="N", help="the same number gives the same text")
     sample.add_argument(
         "--cell", metavar="FILE:CLASS", help="needed if the run's cell is a class of your own: executes FILE"
     )

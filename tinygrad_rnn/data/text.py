@@ -66,7 +66,7 @@ class CharVocabulary:
         symbols: every character once, in the order of their integers.
 
     Raises:
-        DataError: if there is no symbol, or one of them twice.
+        DataError: if there is no symbol, or one of them twice, or no str.
 
     Example:
         >>> from tinygrad_rnn import data
@@ -80,6 +80,8 @@ class CharVocabulary:
     """
 
     def __init__(self, symbols: str) -> None:
+        if not isinstance(symbols, str):
+            raise DataError(f"symbols is {symbols!r}; give a str that has every character once")
         if not symbols:
             raise DataError("a vocabulary without symbols; give at least one character")
         self.symbols = symbols
@@ -98,13 +100,15 @@ class CharVocabulary:
         """Return the vocabulary of every character of a text, in the order of Unicode.
 
         Raises:
-            DataError: if the text is empty.
+            DataError: if the text is empty or no str.
 
         Example:
             >>> from tinygrad_rnn import data
             >>> data.CharVocabulary.from_text("abracadabra").symbols
             'abcdr'
         """
+        if not isinstance(text, str):
+            raise DataError(f"text is {text!r}; give a str, such as data.read_text(path) returns")
         if not text:
             raise DataError("an empty text has no characters; give the text that the model is to learn")
         return cls("".join(sorted(set(text))))

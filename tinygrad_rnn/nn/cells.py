@@ -10,6 +10,7 @@ import numpy as np
 from ..core import Tensor, errors, random
 from ..ops import relu, sigmoid
 from . import init
+from .checks import positive
 from .layers import Linear
 from .module import Module
 
@@ -80,7 +81,7 @@ class RNNCell(Cell):
         bias: add b and c.
 
     Raises:
-        ConfigError: if the nonlinearity has another name.
+        ConfigError: if a size is no positive integer, or the nonlinearity has another name.
 
     Example:
         >>> import numpy as np
@@ -97,7 +98,8 @@ class RNNCell(Cell):
             raise errors.ConfigError(
                 f"nonlinearity {nonlinearity!r}; give one of {', '.join(map(repr, _NONLINEARITIES))}"
             )
-        self.input_size, self.hidden_size, self.nonlinearity = input_size, hidden_size, nonlinearity
+        self.input_size, self.hidden_size = positive("input_size", input_size), positive("hidden_size", hidden_size)
+        self.nonlinearity = nonlinearity
         self.from_input = Linear(input_size, hidden_size, bias)
         self.from_state = Linear(hidden_size, hidden_size, bias)
         _start_as_pytorch(self)
@@ -127,6 +129,9 @@ class LSTMCell(Cell):
         hidden_size: features of h and of c.
         bias: add b and d.
 
+    Raises:
+        ConfigError: if a size is no positive integer.
+
     Example:
         >>> import numpy as np
         >>> from tinygrad_rnn import nn
@@ -138,7 +143,7 @@ class LSTMCell(Cell):
 
     def __init__(self, input_size: int, hidden_size: int, bias: bool = True) -> None:
         super().__init__()
-        self.input_size, self.hidden_size = input_size, hidden_size
+        self.input_size, self.hidden_size = positive("input_size", input_size), positive("hidden_size", hidden_size)
         self.from_input = Linear(input_size, 4 * hidden_size, bias)
         self.from_state = Linear(hidden_size, 4 * hidden_size, bias)
         _start_as_pytorch(self)
@@ -179,6 +184,9 @@ class GRUCell(Cell):
         bias: add b and d.
         reset_after: apply the reset gate after the product.
 
+    Raises:
+        ConfigError: if a size is no positive integer.
+
     Example:
         >>> import numpy as np
         >>> from tinygrad_rnn import nn
@@ -190,7 +198,8 @@ class GRUCell(Cell):
 
     def __init__(self, input_size: int, hidden_size: int, bias: bool = True, reset_after: bool = True) -> None:
         super().__init__()
-        self.input_size, self.hidden_size, self.reset_after = input_size, hidden_size, reset_after
+        self.input_size, self.hidden_size = positive("input_size", input_size), positive("hidden_size", hidden_size)
+        self.reset_after = reset_after
         self.from_input = Linear(input_size, 3 * hidden_size, bias)
         self.from_state = Linear(hidden_size, (3 if reset_after else 2) * hidden_size, bias)
         if not reset_after:

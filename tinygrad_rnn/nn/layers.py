@@ -10,6 +10,7 @@ import numpy as np
 from ..core import Tensor, errors, random
 from ..core.primitive import constant, every_value
 from . import init
+from .checks import positive
 from .module import Module, ModuleList
 from .parameter import Parameter
 
@@ -37,8 +38,8 @@ class Linear(Module):
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
         super().__init__()
-        self.in_features = _size("in_features", in_features)
-        self.out_features = _size("out_features", out_features)
+        self.in_features = positive("in_features", in_features)
+        self.out_features = positive("out_features", out_features)
         bound = in_features**-0.5
         self.weight = Parameter(init.uniform((in_features, out_features), bound))
         self.bias = Parameter(init.uniform((out_features,), bound)) if bias else None
@@ -74,8 +75,8 @@ class Embedding(Module):
 
     def __init__(self, num_embeddings: int, embedding_dim: int) -> None:
         super().__init__()
-        self.num_embeddings = _size("num_embeddings", num_embeddings)
-        self.embedding_dim = _size("embedding_dim", embedding_dim)
+        self.num_embeddings = positive("num_embeddings", num_embeddings)
+        self.embedding_dim = positive("embedding_dim", embedding_dim)
         self.weight = Parameter(init.normal((num_embeddings, embedding_dim)))
 
     def forward(self, indices: Any) -> Tensor:
@@ -123,8 +124,8 @@ class Dropout(Module):
 
     def __init__(self, rate: float = 0.5) -> None:
         super().__init__()
-        if not 0 <= rate <= 1:
-            raise errors.ConfigError(f"dropout at a rate of {rate}; give a number from 0 to 1")
+        if isinstance(rate, bool) or not isinstance(rate, (int, float, np.number)) or not 0 <= rate <= 1:
+            raise errors.ConfigError(f"dropout at a rate of {rate!r}; give a number from 0 to 1")
         self.rate = rate
 
     def forward(self, x: Any) -> Any:
@@ -151,7 +152,7 @@ class LayerNorm(Module):
         eps: added to the variance.
 
     Raises:
-        ConfigError: if a size is no positive integer.
+        ConfigError: if a size is no positive integer, or eps is negative.
         ShapeError: from a call with other last axes.
 
     Source: Ba et al. 2016, *Layer normalization*.
@@ -166,7 +167,9 @@ class LayerNorm(Module):
     def __init__(self, normalized_shape: int | tuple[int, ...], eps: float = 1e-5) -> None:
         super().__init__()
         sizes = (normalized_shape,) if isinstance(normalized_shape, (int, np.integer)) else tuple(normalized_shape)
-        self.normalized_shape = tuple([_size("normalized_shape", size) for size in sizes])
+        self.normalized_shape = tuple([positive("normalized_shape", size) for size in sizes])
+        if isinstance(eps, bool) or not isinstance(eps, (int, float, np.number)) or not eps >= 0:
+            raise errors.ConfigError(f"eps is {eps!r}; give a number of at least 0, such as 1e-5")
         self.eps = eps
         self.weight = Parameter(init.ones(self.normalized_shape))
         self.bias = Parameter(init.zeros(self.normalized_shape))
@@ -225,9 +228,3 @@ class Sequential(ModuleList):
         if not callable(item):
             raise errors.ConfigError(f"nn.Sequential cannot hold a {type(item).__name__}; give modules or functions")
         return item
-
-
-def _size(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise errors.ConfigError(f"{name} is {value!r}; give an integer of at least 1")
-    return int(value)

@@ -15,6 +15,7 @@ from ..scan import scan
 from ..scan.checks import check_lengths, describe, matcher, refuse_step
 from ..scan.engines import checked
 from .cells import Cell, GRUCell, LSTMCell, RNNCell
+from .checks import positive
 from .layers import Dropout
 from .module import Module, ModuleList
 from .states import LearnedState, own_state, stacked, unstacked
@@ -363,9 +364,8 @@ def _tower(
     make: Callable[[int], Cell], input_size: int, hidden_size: int, num_layers: int, bidirectional: bool
 ) -> list[Cell | tuple[Cell, Cell]]:
     """Return the cells of all layers; `make` takes the number of features that a cell gets to see."""
-    if num_layers < 1:
-        raise errors.ConfigError(f"num_layers={num_layers}; give at least 1")
-    sizes = [input_size] + [hidden_size * (1 + bidirectional)] * (num_layers - 1)
+    above = [positive("hidden_size", hidden_size) * (1 + bidirectional)] * (positive("num_layers", num_layers) - 1)
+    sizes = [positive("input_size", input_size), *above]
     return [(make(size), make(size)) if bidirectional else make(size) for size in sizes]
 
 
@@ -385,6 +385,6 @@ def _directions(entry: Any) -> tuple[Cell, ...]:
     if 1 <= len(cells) <= 2 and all(isinstance(cell, Cell) for cell in cells):
         return cells
     raise errors.CellError(
-        f"{entry!r} is neither a cell nor a pair of cells; derive from nn.Cell and give an instance, as in "
-        "nn.Recurrent(MyCell(8, 16)), or in two directions nn.Recurrent([(MyCell(8, 16), MyCell(8, 16))])"
+        f"a {type(entry).__name__} is neither a cell nor a pair of cells; derive from nn.Cell and give an instance, as "
+        "in nn.Recurrent(MyCell(8, 16)), or in two directions nn.Recurrent([(MyCell(8, 16), MyCell(8, 16))])"
     )

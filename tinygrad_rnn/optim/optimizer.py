@@ -25,7 +25,6 @@ _BELOW = {
     "lr_decay": math.inf,
     "initial_accumulator_value": math.inf,
     "alpha": 1.0,
-    "betas": 1.0,
 }
 _FLAGS = ("nesterov", "centered")
 
@@ -90,7 +89,7 @@ class Optimizer:
 
     @lr.setter
     def lr(self, lr: float) -> None:
-        rate = _number("lr", lr)
+        rate = _number("lr", lr, _BELOW["lr"])
         for group in self.param_groups:
             group["lr"] = rate
 
@@ -255,9 +254,9 @@ class Optimizer:
             if name == "betas":
                 if not isinstance(value, (tuple, list)) or len(value) != 2:
                     raise ConfigError(f"betas is {value!r}; give two numbers such as (0.9, 0.999)")
-                checked[name] = (_number(name, value[0]), _number(name, value[1]))
+                checked[name] = (_number("betas[0]", value[0], 1.0), _number("betas[1]", value[1], 1.0))
             elif name in _BELOW:
-                checked[name] = _number(name, value)
+                checked[name] = _number(name, value, _BELOW[name])
             elif name in _FLAGS and not isinstance(value, (bool, np.bool_)):
                 raise ConfigError(f"{name} is {value!r}; give True or False")
             else:
@@ -314,8 +313,7 @@ def _entries(params: Any) -> list[dict[str, Any]]:
     return entries
 
 
-def _number(name: str, value: Any) -> float:
-    below = _BELOW[name]
+def _number(name: str, value: Any, below: float) -> float:
     real = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
     if not real or not 0 <= value < below:
         limit = "a finite number" if below == math.inf else f"a number below {below:g}"

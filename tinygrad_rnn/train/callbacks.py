@@ -11,7 +11,7 @@ from typing import Any
 import threadpoolctl  # type: ignore[import-untyped]
 from tqdm import tqdm
 
-from ..core.errors import NonFiniteError
+from ..core.errors import ConfigError, NonFiniteError
 from .curve import draw_curve
 from .files import replace
 from .loop import Batches, Callback, Trainer, evaluate
@@ -59,9 +59,14 @@ class Evaluate(Callback):
         batches: windows of the validation text.
         times: rows in one pass over the training text.
         say: told the figures of each row.
+
+    Raises:
+        ConfigError: if `times` is no positive integer.
     """
 
     def __init__(self, batches: Batches, times: int = 1, say: Say | None = None) -> None:
+        if isinstance(times, bool) or not isinstance(times, int) or times < 1:
+            raise ConfigError(f"times is {times!r}; give the evaluations in one pass, a whole number of at least 1")
         self._batches = batches
         self._times = times
         self._say = say
@@ -182,9 +187,16 @@ class SaveCheckpoint(Callback):
         save: writes it.
         seconds: between two checkpoints; 0 writes one after every step.
         share: of the time that writing may take: if the disk is slow, checkpoints become rarer.
+
+    Raises:
+        ConfigError: if `seconds` or `share` is outside its range.
     """
 
     def __init__(self, save: Callable[[Trainer], None], seconds: float = 10.0, share: float = 0.02) -> None:
+        if not seconds >= 0:
+            raise ConfigError(f"seconds is {seconds}; give the seconds between two checkpoints, 0 or more")
+        if not 0 < share <= 1:
+            raise ConfigError(f"share is {share}; give a number above 0, up to 1")
         self._save = save
         self._seconds = seconds
         self._share = share

@@ -61,6 +61,8 @@ def begin(
         >>> trainer.fit()  # doctest: +SKIP
     """
     folder, config = Path(folder), config or Config()
+    if not isinstance(config, Config):
+        raise ConfigError(f"config is {config!r}; give train.Config(hidden=128), with the settings that you want")
     text, source = _read(file)
     config = _fit_batch(config, split_text(text)[0], source)
     if config.own_cell and cell is None:
@@ -135,6 +137,8 @@ def _take(folder: Path, run: Run) -> None:
     """Make the folder, or take one that no run has used."""
     if run.checkpoints:
         raise ConfigError(f"{folder} holds a run already; go on with it by --resume {folder}, or give another folder")
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder} is a file; give a folder that is new or empty")
     folder.mkdir(parents=True, exist_ok=True)
     if strange := sorted(path.name for path in folder.iterdir() if path != run.checkpoints.path):
         raise ConfigError(f"{folder} is not empty, it holds {strange[0]}; give a folder that is new or empty")

@@ -19,7 +19,7 @@ import numpy as np
 
 from .. import nn, optim
 from ..core import Tensor, no_grad, random
-from ..core.errors import CheckpointError, NonFiniteError
+from ..core.errors import CheckpointError, ConfigError, NonFiniteError
 from ..core.tree import tree_flatten, tree_map, tree_unflatten
 
 Row = dict[str, float]
@@ -77,6 +77,9 @@ class Trainer:
         epochs: passes over the text.
         callbacks: called in this order after every step.
 
+    Raises:
+        ConfigError: if there is no window, or if `epochs` or `clip` is outside its range.
+
     Example:
         >>> import numpy as np
         >>> from tinygrad_rnn import data, nn, optim, train
@@ -99,6 +102,12 @@ class Trainer:
         epochs: int = 1,
         callbacks: Sequence[Callback] = (),
     ) -> None:
+        if isinstance(epochs, bool) or not isinstance(epochs, (int, np.integer)) or epochs < 1:
+            raise ConfigError(f"epochs is {epochs!r}; give a whole number of at least 1")
+        if isinstance(clip, bool) or not isinstance(clip, (int, float, np.number)) or not clip >= 0:
+            raise ConfigError(f"clip is {clip!r}; give a number of at least 0; 0 does not clip")
+        if not len(batches):
+            raise ConfigError("batches has no window; give data.Streams(ids, batch_size, seq_len) of a text")
         self.model = model
         self.batches = batches
         self.optimizer = optimizer

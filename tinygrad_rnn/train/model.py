@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import nn
 from ..core import Tensor, no_grad
-from ..core.errors import CellError
+from ..core.errors import CellError, ConfigError
 from .cells import CellClass
 from .config import Config
 
@@ -23,6 +23,7 @@ class CharModel(nn.Module):
 
     Raises:
         CellError: if a cell of the class cannot be made, or cannot take a step.
+        ConfigError: if `symbols` is no positive integer.
 
     Example:
         >>> import numpy as np
@@ -35,6 +36,8 @@ class CharModel(nn.Module):
 
     def __init__(self, symbols: int, cell: CellClass, config: Config) -> None:
         super().__init__()
+        if isinstance(symbols, bool) or not isinstance(symbols, (int, np.integer)) or symbols < 1:
+            raise ConfigError(f"symbols is {symbols!r}; give the number of characters, len(vocabulary)")
         self.embedding = nn.Embedding(symbols, config.embedding)
         cells, size = [], config.embedding
         for _ in range(config.layers):
@@ -82,13 +85,16 @@ class CharModel(nn.Module):
 def _make(cell: CellClass, input_size: int, hidden_size: int) -> nn.Cell:
     """Make a cell; a class that does not take the two sizes is told what to take."""
     try:
-        return cell(input_size, hidden_size)
+        made = cell(input_size, hidden_size)
     except TypeError as error:
         if error.__traceback__ is not None and error.__traceback__.tb_next is not None:
             raise  # It arose inside.
         raise CellError(
             f"{error}; write def __init__(self, input_size, hidden_size) in the class of the cell"
         ) from None
+    if not isinstance(made, nn.Cell):
+        raise CellError(f"cell makes a {type(made).__name__}; give a class derived from nn.Cell, such as nn.LSTMCell")
+    return made
 
 
 def _output_size(cell: nn.Cell, input_size: int) -> int:
