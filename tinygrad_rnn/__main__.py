@@ -1,5 +1,5 @@
 """`python -m tinygrad_rnn` is the command `tinygrad-rnn`."""
 
-from .cli.main import main
+from tinygrad_rnn_start import main
 
 raise SystemExit(main())

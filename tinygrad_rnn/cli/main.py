@@ -1,4 +1,4 @@
-"""The command `tinygrad-rnn`: train, sample."""
+"""The command `tinygrad-rnn`: train, sample, doctor."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from .. import train, viz
 from ..core.errors import ConfigError, TinygradRNNError
 from ..train.cells import BUILT_IN, where
 from ..train.files import replace
+from .doctor import as_json, as_text, examine
 from .options import given_settings, parser
 
 _FAILED, _INTERRUPTED = 2, 130
@@ -53,8 +54,10 @@ def main(arguments: list[str] | None = None) -> int:
                 _sample(options)
             elif options.command == "train":
                 _train(options, program)
+            elif options.command == "doctor":
+                print(as_json(examine()) if options.json else as_text(examine()))
             else:
-                raise ConfigError(f"give a command: train or sample (see {program} --help)")
+                raise ConfigError(f"give a command: train, sample or doctor (see {program} --help)")
             sys.stdout.flush()
             return 0
     except KeyboardInterrupt as interrupt:

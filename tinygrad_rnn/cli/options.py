@@ -93,6 +93,14 @@ def parser(program: str) -> argparse.ArgumentParser:
     sample.add_argument(
         "--cell", metavar="FILE:CLASS", help="needed if the run's cell is a class of your own: executes FILE"
     )
+    doctor = commands.add_parser(
+        "doctor",
+        help="say what was found on this machine, how fast its products are, and what would help",
+        description="Say what was found on this machine, how fast its products are, and what would help.",
+        allow_abbrev=False,
+    )
+    doctor.add_argument("--json", action="store_true", help="as JSON, for programs")
+    doctor.set_defaults(cell=None)
     return top
 
 
