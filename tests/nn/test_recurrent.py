@@ -15,6 +15,7 @@ from tinygrad_rnn.core.tree import tree_flatten, tree_map
 from tinygrad_rnn.interop import load_torch_state_dict, torch_state_dict
 from tinygrad_rnn.scan.engines import EngineWarning
 
+
 class Minimal(nn.Cell):
     def __init__(self, input_size, hidden_size):
         super().__init__()

@@ -12,8 +12,8 @@ import numpy as np
 from .errors import ConfigError
 
 _lock = Lock()
-# What a tracer calls in place of a draw.
-refuse: ContextVar[Callable[[], Any] | None] = ContextVar("tinygrad_rnn_refuse_draws", default=None)
+# What a tracer calls in place of a draw: with the shape of uniform numbers, or with None where a generator is asked for.
+instead: ContextVar[Callable[[tuple[int, ...] | None], Any] | None] = ContextVar("tinygrad_rnn_instead", default=None)
 _state = {"seed": 0, "call": 0}
 
 
@@ -48,12 +48,34 @@ def generator() -> np.random.Generator:
         >>> tg.random.generator().random() != tg.random.generator().random()
         True
     """
-    if (refused := refuse.get()) is not None:
-        refused()
+    if (traced := instead.get()) is not None:
+        traced(None)
     with _lock:
         key = np.array([_state["seed"], _state["call"]], dtype=np.uint64)
         _state["call"] += 1
     return np.random.Generator(np.random.Philox(key=key))
+
+
+def uniform(shape: tuple[int, ...]) -> Any:
+    """Return float32 numbers, uniform in [0, 1), from the generator of the next call.
+
+    In a step that is traced for a compiled loop they are drawn anew for every time step, as the eager loop draws them.
+
+    Args:
+        shape: of the result.
+
+    Returns:
+        An array; a traced tensor while a step is traced.
+
+    Example:
+        >>> import tinygrad_rnn as tg
+        >>> tg.random.seed(0)
+        >>> tg.random.uniform((2, 3)).shape
+        (2, 3)
+    """
+    if (traced := instead.get()) is not None:
+        return traced(shape)
+    return generator().random(shape, np.float32)
 
 
 def get_state() -> dict[str, int]:

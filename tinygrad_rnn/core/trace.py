@@ -151,6 +151,7 @@ class Trace:
         inputs: the values that are inputs.
         calls: what was called; the results of each are values that follow each other.
         captured: tensors and arrays from outside, in the order in which they were met.
+        draws: the inputs that are random numbers, drawn at every step.
         extents: for inputs whose range of values is known, a function that returns it.
 
     Example:
@@ -170,6 +171,7 @@ class Trace:
         self.inputs: list[int] = []
         self.calls: list[Call] = []
         self.captured: list[Any] = []
+        self.draws: list[int] = []
         self.extents: dict[int, Callable[[], Array]] = {}
         self._places: dict[int, Captured] = {}
 
@@ -181,6 +183,16 @@ class Trace:
         if extent is not None:
             self.extents[tensor._value] = extent
         return tensor
+
+    def draw(self, shape: tuple[int, ...] | None) -> Abstract:
+        """Return random numbers of a shape as a new input."""
+        if shape is None:
+            raise TraceError(
+                f"{user_line()}: a traced step asked for a random generator, whose numbers would be the same at every "
+                "step; write tg.random.uniform(shape), or choose engine='eager'"
+            )
+        self.draws.append(len(self.specs))
+        return self.input(Spec(tuple(shape), np.dtype(np.float32)))
 
     def operand(self, arg: Any) -> Any:
         """Return how the trace refers to an argument."""
@@ -271,14 +283,21 @@ _tracing: ContextVar[bool] = ContextVar("tinygrad_rnn_tracing", default=False)
 
 
 class tracing:
-    """Inside the block, refuse what a traced step would do once instead of at every step."""
+    """Inside the block, make random numbers inputs of a trace, and refuse what would be done once and not at every step.
+
+    Args:
+        trace: whose inputs they become.
+    """
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
 
     def __enter__(self) -> None:
-        self._tokens = _tracing.set(True), random.refuse.set(_refuse_draws)
+        self._tokens = _tracing.set(True), random.instead.set(self._trace.draw)
 
     def __exit__(self, *details: Any) -> None:
         _tracing.reset(self._tokens[0])
-        random.refuse.reset(self._tokens[1])
+        random.instead.reset(self._tokens[1])
 
 
 def refuse_while_tracing(what: str) -> None:
@@ -288,10 +307,3 @@ def refuse_while_tracing(what: str) -> None:
             f"{user_line()}: {what}, which a compiled loop would do once and not at every step; hand it on as part of "
             "the state or of the output, or choose engine='eager'"
         )
-
-
-def _refuse_draws() -> NoReturn:
-    raise TraceError(
-        f"{user_line()}: a traced step drew random numbers, which would then be the same at every step; draw them "
-        "outside and hand them in as inputs, or choose engine='eager'"
-    )

@@ -132,7 +132,9 @@ class Dropout(Module):
         """Drop elements of x (...)."""
         if not self.training or self.rate == 0:
             return x
-        kept = random.generator().random(x.shape, np.float32) >= self.rate
+        kept = random.uniform(x.shape) >= self.rate
+        if not isinstance(kept, np.ndarray):  # a traced step: the mask of each step comes from numbers of its own
+            return np.where(kept, x / (1 - self.rate) if self.rate < 1 else x, 0)
         mask = kept.astype(x.dtype)
         if self.rate < 1:
             mask /= 1 - self.rate

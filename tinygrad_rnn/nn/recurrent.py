@@ -271,9 +271,7 @@ class RNN(Recurrent):
             return RNNCell(features, hidden_size, nonlinearity, bias)
 
         cells = _tower(make, input_size, hidden_size, num_layers, bidirectional)
-        super().__init__(
-            cells, dropout=dropout, batch_first=batch_first, learned_state=learned_state, engine=engine
-        )
+        super().__init__(cells, dropout=dropout, batch_first=batch_first, learned_state=learned_state, engine=engine)
 
 
 class LSTM(Recurrent):
@@ -312,9 +310,7 @@ class LSTM(Recurrent):
             return LSTMCell(features, hidden_size, bias)
 
         cells = _tower(make, input_size, hidden_size, num_layers, bidirectional)
-        super().__init__(
-            cells, dropout=dropout, batch_first=batch_first, learned_state=learned_state, engine=engine
-        )
+        super().__init__(cells, dropout=dropout, batch_first=batch_first, learned_state=learned_state, engine=engine)
 
 
 class GRU(Recurrent):
@@ -355,9 +351,7 @@ class GRU(Recurrent):
             return GRUCell(features, hidden_size, bias, reset_after)
 
         cells = _tower(make, input_size, hidden_size, num_layers, bidirectional)
-        super().__init__(
-            cells, dropout=dropout, batch_first=batch_first, learned_state=learned_state, engine=engine
-        )
+        super().__init__(cells, dropout=dropout, batch_first=batch_first, learned_state=learned_state, engine=engine)
 
 
 def _tower(

@@ -102,7 +102,7 @@ def _jvp(
     tangents: Any, outs: Any, args: Any, step: Step, time: int, reverse: bool, engine: Callable[[Step], Program]
 ) -> tuple[Any, ...]:
     init, xs, constants = _parts(step, args)
-    moves, x_moves, constant_moves = _parts(step, [t is not None for t in tangents])
+    _, x_moves, constant_moves = _parts(step, [t is not None for t in tangents])
     d_init, d_xs, d_constants = _parts(step, tangents)
     # A state whose tangent starts at 0 moves too, as soon as anything does.
     carry = tuple([is_float(edge) for edge in step.next_carry])

@@ -9,7 +9,6 @@ import numpy as np
 
 from ..core import Addend, Node, Spec
 from ..core.backward import sum_to
-from ..core.node import Array
 from ..core.trace import Abstract, Trace
 from .step import Built, Edge, Step, is_float, result_value, spec_at
 
@@ -348,5 +347,3 @@ def _kept(step: Step, used: list[Edge]) -> list[Edge]:
         return at_hand[edge]
 
     return [*kept, *[edge for edge in used if edge not in kept and not is_cheap(edge)]]
-
-

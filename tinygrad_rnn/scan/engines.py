@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 import warnings
 from collections.abc import Callable
 from contextlib import ContextDecorator
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..core import Spec, Tensor
+from ..core import Spec, Tensor, random
 from ..core.errors import ConfigError, TraceError
 from ..core.modes import current
 from ..core.stacked import Stacked
@@ -24,6 +25,7 @@ from .numpy_engine import numpy_engine
 from .step import Step, Traced, traced
 
 Run = Callable[..., tuple[Any, Any, Any]]
+_llvmlite = importlib.util.find_spec("llvmlite") is not None
 NAMES = ("auto", "eager", "numpy", "native")
 
 
@@ -43,7 +45,35 @@ class Engine(NamedTuple):
     compile: Callable[[Step], Program]
 
 
-_engines = {"numpy": Engine("numpy", numpy_engine)}
+_refused: set[str] = set()
+
+
+def _native(step: Step) -> Program:
+    """Return the program of the engine "native"; that of "numpy", said once, where an operation has no native form."""
+    from .native.engine import native_engine  # llvmlite is an extra, imported where it is used
+    from .native.layout import UnsupportedError
+
+    program = native_engine(step)
+
+    def run_either(arrays: Any, time: int, reverse: bool) -> Any:
+        if "not native" not in step.cache:
+            try:
+                return program(arrays, time, reverse)
+            except UnsupportedError as error:
+                step.cache["not native"] = True
+                if str(error) not in _refused:
+                    _refused.add(str(error))
+                    warnings.warn(
+                        f"a loop runs by the engine 'numpy', since there is no native form of {error}",
+                        EngineWarning,
+                        stacklevel=_outside(),
+                    )
+        return numpy_engine(step)(arrays, time, reverse)
+
+    return run_either
+
+
+_engines = {"numpy": Engine("numpy", numpy_engine), "native": Engine("native", _native)}
 _chosen: ContextVar[str] = ContextVar("tinygrad_rnn_engine", default="auto")
 
 
@@ -97,7 +127,7 @@ def checked(name: str | None) -> str:
 
 def has_native() -> bool:
     """Whether the package that the engine "native" needs is installed."""
-    return importlib.util.find_spec("llvmlite") is not None and "native" in _engines
+    return _llvmlite
 
 
 def available() -> list[str]:
@@ -168,7 +198,8 @@ def _run_compiled(
         if not fall_back:
             raise
         return run_eager(step, *rest)  # which raises the error with the values at hand, if it is one
-    ys, last = run(found.step, leaves, x_leaves, found.captured, time, reverse, engine.compile)
+    drawn = _draw(found.draws, time, reverse)
+    ys, last = run(found.step, leaves, [*x_leaves, *drawn], found.captured, time, reverse, engine.compile)
     nest = tree_unflatten(found.y_structure, ys)
     final = tree_unflatten(structure, last)
     if not states_too:
@@ -178,6 +209,16 @@ def _run_compiled(
         at = (ends, np.arange(ends.size))
         final = tree_map(lambda leaf: leaf[at], states)
     return ys, states if keep_states else None, final
+
+
+def _draw(shapes: list[tuple[int, ...]], time: int, reverse: bool) -> list[Tensor]:
+    """Draw the random numbers of all steps, in the order in which the steps are run."""
+    arrays = [np.empty((time, *shape), np.float32) for shape in shapes]
+    if arrays:
+        for t in range(time - 1, -1, -1) if reverse else range(time):
+            for array in arrays:
+                array[t] = random.uniform(array.shape[1:])
+    return [Tensor._wrap(array) for array in arrays]
 
 
 def _whole_step(step: Any, init: Any, states_too: bool, masked: bool) -> Callable[[Any, Any], tuple[Any, Any]]:
@@ -209,8 +250,6 @@ def _extent(leaf: Any) -> Callable[[], Any] | None:
 
 def _outside() -> int:
     """Return the stack level of the innermost caller outside this package, for warnings."""
-    import sys
-
     level, frame = 1, sys._getframe(1)
     while frame is not None and "tinygrad_rnn" in frame.f_globals.get("__name__", ""):
         level, frame = level + 1, frame.f_back  # type: ignore[assignment]

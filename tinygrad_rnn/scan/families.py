@@ -56,7 +56,11 @@ def spans_time(node: Node, over_time: list[bool]) -> bool:
         node: the operation.
         over_time: for each argument, whether it differs from step to step.
     """
-    if is_elementwise(node) or is_reduction(node) or node.operation in ("reshape", "transpose", "broadcast_to", "split"):
+    if (
+        is_elementwise(node)
+        or is_reduction(node)
+        or node.operation in ("reshape", "transpose", "broadcast_to", "split")
+    ):
         return True
     if node.operation == "matmul":
         return all(ndim_of(node, i) >= 2 for i in range(2)) and (over_time[0] or ndim_of(node, 0) == 2)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core import Tensor
-from ..core.tree import tree_flatten, tree_map
+from ..core.tree import tree_map
 from .checks import check_inputs, check_lengths, check_rows
 from .eager import choose, run_eager
 from .engines import Run, runner

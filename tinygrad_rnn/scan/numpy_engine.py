@@ -196,7 +196,10 @@ class Source:
         if roots & {*self.step.ys, *self.step.next_carry}:
             return False
         readers = [
-            reader for root in roots for reader, _ in self.step.graph.consumers[root[0]] if reader in order
+            reader
+            for root in roots
+            for reader, _ in self.step.graph.consumers[root[0]]
+            if reader in order
             if any((p, s) == root for p, s in zip(reader.parents, reader.slots, strict=True))
         ]
         limit = order[node]
@@ -217,9 +220,9 @@ class Source:
                     break
                 stop = start + parent.specs[slot].shape[axis]
                 edge = (parent, slot)
-                if edge in made and edge not in self._places and edge not in self._parts and not _joins(parent):
-                    if parent.specs[slot].dtype == node.specs[0].dtype:
-                        self._parts[edge] = ((node, 0), f"{lead}{start}:{stop}")
+                free = edge in made and edge not in self._places and edge not in self._parts
+                if free and parent.operation != "concatenate" and spec_at(edge).dtype == node.specs[0].dtype:
+                    self._parts[edge] = ((node, 0), f"{lead}{start}:{stop}")
                 start = stop
 
     def _lifetimes(self) -> None:
@@ -247,7 +250,9 @@ class Source:
     # Reading and writing values
 
     def _shape(self, first: str, shape: tuple[int, ...]) -> str:
-        return f"({', '.join([first, *map(str, shape)])},)" if not shape else f"({', '.join([first, *map(str, shape)])})"
+        return (
+            f"({', '.join([first, *map(str, shape)])},)" if not shape else f"({', '.join([first, *map(str, shape)])})"
+        )
 
     def _text(self, edge: Edge) -> str:
         place = self._places[edge]
@@ -384,7 +389,9 @@ class Source:
         for slot, text in enumerate(_view_texts(node, place.name, shift)):
             name = self._name(self._hint((node, slot)))
             self._setup.append(f"{name} = {text}")
-            self._places[node, slot] = Place(name, place.at, whole=place.whole and node.operation == "reshape", scalar=not node.specs[slot].shape)
+            self._places[node, slot] = Place(
+                name, place.at, whole=place.whole and node.operation == "reshape", scalar=not node.specs[slot].shape
+            )
         return True
 
     # Operations for all steps at once
@@ -431,10 +438,12 @@ class Source:
         for slot, text in enumerate(texts):
             name = self._name(self._hint((node, slot)))
             lines.append(f"{name} = {text}")
-            self._places[node, slot] = Place(name, "t" if shift else None, not is_view(node), not node.specs[slot].shape)
+            self._places[node, slot] = Place(
+                name, "t" if shift else None, not is_view(node), not node.specs[slot].shape
+            )
 
     def _spans(self, edge: Edge) -> bool:
-        return not (edge[0] in self.schedule.constant)
+        return edge[0] not in self.schedule.constant
 
     def _whole(self, edge: Edge) -> str:
         """Return a value for all steps: a stack of the loop's, or an array from before it; a constant as it is."""
@@ -493,10 +502,6 @@ class Source:
         namespace: dict[str, Any] = {"np": np, **self.functions}
         exec(compile(str(self), f"<{self.name}>", "exec"), namespace)
         return namespace[self.name]
-
-
-def _joins(node: Node) -> bool:
-    return node.operation == "concatenate"
 
 
 def _dtype(spec: Any) -> str:

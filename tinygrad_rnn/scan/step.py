@@ -151,6 +151,7 @@ class Traced:
     Attributes:
         key: tells this trace apart from every other one of different calls.
         captured: one for each of the step's constants.
+        draws: the shapes of random numbers that are drawn at every step, inputs behind those that the function takes.
     """
 
     def __init__(self, trace: Trace, counts: tuple[int, int], y: Any, carry: Any) -> None:
@@ -161,9 +162,11 @@ class Traced:
         self._out = [result_value(trace, leaf) for leaf in (*y_leaves, *carry_leaves)]
         self._ys = len(y_leaves)
         self.captured = trace.captured
+        self.draws = [trace.specs[value].shape for value in trace.draws]
         self.key = (
             counts,
-            tuple([(spec.shape, spec.dtype) for spec in trace.specs[: sum(counts)]]),
+            tuple([(trace.specs[value].shape, trace.specs[value].dtype) for value in trace.inputs]),
+            tuple(trace.draws),
             tuple([(np.shape(value), value.dtype) for value in trace.captured]),
             tuple([call[:3] for call in trace.calls]),
             tuple(self._out),
@@ -199,7 +202,7 @@ class Traced:
         out = [built.edges[value] for value in self._out]
         return Step(
             built.inputs[:carry],
-            built.inputs[carry : carry + xs],
+            built.inputs[carry:],
             built.captured,
             out[: self._ys],
             out[self._ys :],
@@ -242,7 +245,7 @@ def traced(
     trace = Trace()
     carry_in = [trace.input(spec) for spec in carry]
     x_in = [trace.input(spec, extents[i] if extents else None) for i, spec in enumerate(x)]
-    with tracing():
+    with tracing(trace):
         if structures is None:
             y, after = function(x_in[0], carry_in[0])
         else:

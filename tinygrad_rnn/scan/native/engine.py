@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import llvmlite.ir as ir
@@ -82,7 +83,7 @@ class Loop:
         emit_loop(module, plan, target)
         emit_sums(module, plan, target)
         self._packs = {}
-        for number, array in enumerate(plan.arrays):
+        for array in plan.arrays:
             if array.kind == "packed":
                 emit_pack(module, array.dtype, target)
         self.module = module
@@ -174,7 +175,9 @@ class Loop:
             if edge in plan.stacks:
                 layout = plan.stacks[edge]
                 whole = arrays[layout.array]
-                found.append(whole if plan.arrays[layout.array].kind == "stack" else whole[layout.shift : layout.shift + time])
+                found.append(
+                    whole if plan.arrays[layout.array].kind == "stack" else whole[layout.shift : layout.shift + time]
+                )
             elif edge[0] in plan.schedule.constant:
                 found.append(np.broadcast_to(values[edge], (time, *spec_at(edge).shape)))
             else:
@@ -195,7 +198,7 @@ class Loop:
 
 def _slices(rows: int, threads: int) -> list[tuple[int, int]]:
     bounds = [rows * i // threads for i in range(threads + 1)]
-    return list(zip(bounds, bounds[1:], strict=False))
+    return list(pairwise(bounds))
 
 
 def _in_parallel(calls: list[tuple[Any, ...]]) -> None:

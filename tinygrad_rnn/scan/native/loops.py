@@ -163,7 +163,7 @@ class _Pass:
 
     def layout_of(self, edge: Edge, node: Node | None) -> Layout:
         ndim = len(node.specs[0].shape) if node is not None else 2
-        if node is not None and node.operation in _REDUCES:
+        if node is not None and (node.operation in _REDUCES or node in self.plan.sums):
             ndim = len(spec_at(edge).shape)
         return self.plan.layout(edge, ndim)
 
@@ -178,9 +178,8 @@ class _Pass:
             if edge not in self.inside:
                 layouts.add(self.layout_of(edge, None))
         self.bases = {layout: loop.base(layout) for layout in sorted(layouts, key=str)}
-        reduced = [node for node in group.nodes if node.operation in _REDUCES]
-        sums = [node for node in reduced if node in self.plan.sums]
-        along = [node for node in reduced if node not in self.plan.sums]
+        sums = [node for node in group.nodes if node in self.plan.sums]
+        along = [node for node in group.nodes if node.operation in _REDUCES and node not in self.plan.sums]
         self.totals = {
             node: builder.gep(
                 loop.pointers[self.plan.sums[node]], [builder.mul(loop.thread, integer(node.specs[0].shape[0]))]
@@ -198,7 +197,7 @@ class _Pass:
             lanes, whole = loop.lanes, group.width - group.width % loop.lanes
             if group.width == 1 or not whole:
                 lanes, whole = 1, group.width
-            results = {node: None for node in along}
+            results = dict.fromkeys(along)
             self.columns(0, whole, lanes, along, results)
             if whole < group.width:
                 self.columns(whole, group.width, 1, along, results)
@@ -285,9 +284,7 @@ class _Pass:
                 found.append(self.value((parent, slot), node, values, j, lanes))
         return found
 
-    def value(
-        self, edge: Edge, node: Node | None, values: dict[Edge, ir.Value], j: ir.Value, lanes: int
-    ) -> ir.Value:
+    def value(self, edge: Edge, node: Node | None, values: dict[Edge, ir.Value], j: ir.Value, lanes: int) -> ir.Value:
         """Return a value at some columns, read where it is not at hand."""
         if edge in values:
             return values[edge]
@@ -341,7 +338,10 @@ def _along(builder: ir.IRBuilder, operation: str, vector: ir.Value) -> ir.Value:
         index = ir.VectorType(ir.IntType(32), half)
         low, high = [ir.Constant(index, list(range(start, start + half))) for start in (0, half)]
         vector = _combine(
-            builder, operation, builder.shuffle_vector(vector, vector, low), builder.shuffle_vector(vector, vector, high)
+            builder,
+            operation,
+            builder.shuffle_vector(vector, vector, low),
+            builder.shuffle_vector(vector, vector, high),
         )
         count = half
     return builder.extract_element(vector, ir.Constant(ir.IntType(32), 0))

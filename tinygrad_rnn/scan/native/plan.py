@@ -20,9 +20,9 @@ class Array(NamedTuple):
     """An array that the code works on.
 
     Args:
-        kind: "x", "constant" (an input, or computed once), "packed" (a weight in panels), "state" (all steps of a leaf of
-            the state, or two that take turns), "stack", "scratch" (rows of one step), "sum" (a row for each thread) or
-            "total" (a deferred product).
+        kind: "x", "constant" (an input, or computed once), "packed" (a weight in panels), "state" (all steps of a leaf
+            of the state, or two that take turns), "stack", "scratch" (rows of one step), "sum" (a row for each thread)
+            or "total" (a deferred product).
         key: what it holds: a node, an edge, or the number of a leaf of the state.
         shape: of the part that does not depend on the number of steps.
         dtype: of its elements.
@@ -114,7 +114,11 @@ class Plan:
     # What is known of values
 
     def _batch(self) -> int:
-        shapes = {node.specs[0].shape[:1] for k, node in enumerate(self.step.carry) if k not in self.schedule.deferred and self.step.addend(k) is None}
+        shapes = {
+            node.specs[0].shape[:1]
+            for k, node in enumerate(self.step.carry)
+            if k not in self.schedule.deferred and self.step.addend(k) is None
+        }
         shapes |= {node.specs[0].shape[:1] for node in self.step.xs}
         if len(shapes) != 1 or shapes == {()}:
             raise UnsupportedError(f"states and inputs that do not share their first axis: {sorted(shapes)}")
@@ -129,7 +133,7 @@ class Plan:
                 raise UnsupportedError(f"values of dtype {node.specs[0].dtype}")
         self._adders = {edge[0] for k, edge in enumerate(self.step.next_carry) if self.step.addend(k) is not None}
         self._summed = {}
-        for k, node in enumerate(self.step.carry):
+        for k in range(len(self.step.carry)):
             addend = self.step.addend(k)
             if addend is not None and k not in self.schedule.deferred:
                 self._summed[k] = addend
@@ -139,13 +143,18 @@ class Plan:
             self._check(node, found)
             found.add(node)
         for addend in self._summed.values():
-            spec = addend.specs[0]
-            parent = addend.parents[0]
-            if addend.operation != "sum" or addend.params["axis"] != (0,) or addend.params["keepdims"] or parent not in found:
+            if not self._sums_rows(addend) or addend.parents[0] not in found:
                 raise UnsupportedError(f"a sum over time of {addend.operation}")
-            if len(spec.shape) != 1:
-                raise UnsupportedError(f"a sum over time of shape {spec.shape}")
         return found
+
+    def _sums_rows(self, node: Node) -> bool:
+        """Whether a node adds up the rows of a value; of a single row that is the row in another shape."""
+        given = node.parents[0].specs[node.slots[0]].shape if node.parents[0] is not None else ()
+        if len(given) != 2 or given[0] != self.rows or node.specs[0].shape != given[1:]:
+            return False
+        if node.operation == "reshape":
+            return self.rows == 1
+        return node.operation == "sum" and node.params["axis"] == (0,)
 
     def _check(self, node: Node, rowwise: set[Node]) -> None:
         spec = node.specs[0]
@@ -342,14 +351,18 @@ class Plan:
         copies: list[tuple[Edge, Layout]] = []
         made = {(node, 0) for group in self.groups if isinstance(group, Fused) for node in group.nodes}
         made |= {(node, 0) for node in self._order}
-        made |= {(n, 0) for n in schedule.loop if n.operation == "add" and is_sum_of_products(step, n) and n in self._by_row}
+        made |= {
+            (n, 0) for n in schedule.loop if n.operation == "add" and is_sum_of_products(step, n) and n in self._by_row
+        }
         made -= {(node, 0) for node in self._summed.values()}
         now, then = (1, 0) if self.reverse else (0, 1)
         for k, (node, edge) in enumerate(zip(step.carry, step.next_carry, strict=True)):
             if k in schedule.deferred or k in self._summed:
                 continue
             spec, width = node.specs[0], self.width((node, 0))
-            kept = (node, 0) in schedule.stacked or (edge in schedule.stacked and edge in made and edge not in self.layouts)
+            kept = (node, 0) in schedule.stacked or (
+                edge in schedule.stacked and edge in made and edge not in self.layouts
+            )
             number = self._array("state", k, spec.shape, spec.dtype)
             self.last[k] = (number, kept)
             self.layouts[node, 0] = Layout(number, spec.dtype, width, width, self.rows * width, 0, now, not kept)
@@ -358,7 +371,9 @@ class Plan:
                 self.layouts[edge] = target
             else:
                 copies.append((edge, target))
-        self.stacks: dict[Edge, Layout] = {(node, 0): self.layouts[node, 0] for node in step.carry if (node, 0) in schedule.stacked}
+        self.stacks: dict[Edge, Layout] = {
+            (node, 0): self.layouts[node, 0] for node in step.carry if (node, 0) in schedule.stacked
+        }
         for edge in schedule.stacked:
             if edge in self.stacks:
                 continue
@@ -366,7 +381,9 @@ class Plan:
                 self.stacks[edge] = self.layouts[edge]
                 continue
             spec, width = spec_at(edge), self.width(edge)
-            layout = Layout(self._array("stack", edge, spec.shape, spec.dtype), spec.dtype, width, width, self.rows * width)
+            layout = Layout(
+                self._array("stack", edge, spec.shape, spec.dtype), spec.dtype, width, width, self.rows * width
+            )
             self.stacks[edge] = layout
             if edge in made and edge not in self.layouts:
                 self.layouts[edge] = layout
@@ -391,7 +408,12 @@ class Plan:
             for parent, slot in zip(node.parents, node.slots, strict=True):
                 edge: Edge = (parent, slot)  # type: ignore[assignment]
                 part = whole.cut(start, self.width(edge))
-                if edge in made and edge not in self.layouts and spec_at(edge).dtype == whole.dtype and parent.operation != "concatenate":  # type: ignore[union-attr]
+                if (
+                    edge in made
+                    and edge not in self.layouts
+                    and spec_at(edge).dtype == whole.dtype
+                    and parent.operation != "concatenate"
+                ):  # type: ignore[union-attr]
                     self.layouts[edge] = part
                 else:
                     apart.append(Fused(part.width, copies=[(edge, part)]))
@@ -403,7 +425,7 @@ class Plan:
         inside: dict[Node, Any] = {}
         for group in self.groups:
             if isinstance(group, Fused):
-                inside |= {node: group for node in group.nodes}
+                inside |= dict.fromkeys(group.nodes, group)
         needed: list[Edge] = [edge for edge, _ in copies]
         for group in self.groups:
             if not isinstance(group, Fused):

@@ -63,7 +63,11 @@ def _only_splits(step: Step, node: Node, bounds: tuple[int, ...]) -> bool:
     """Whether all that read a value are on the way to splits at the same places."""
     return all(
         (reader.operation == "split" and reader.params["bounds"] == bounds)
-        or (is_elementwise(reader) and reader.specs[0].shape[-1:] == node.specs[0].shape[-1:] and _read(step, reader, bounds))
+        or (
+            is_elementwise(reader)
+            and reader.specs[0].shape[-1:] == node.specs[0].shape[-1:]
+            and _read(step, reader, bounds)
+        )
         for reader, _ in step.graph.consumers[node]
     )
 

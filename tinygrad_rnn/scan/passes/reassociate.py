@@ -87,5 +87,3 @@ def _is_free_product(step: Step, node: Node) -> bool:
     """Whether a product is read by one sum alone."""
     outputs = [edge[0] for edge in (*step.ys, *step.next_carry)]
     return is_product_with_matrix(node) and len(step.graph.consumers[node]) == 1 and node not in outputs
-
-
