@@ -31,7 +31,7 @@ from .core import (
     vmap,
 )
 from .ops import gelu, log_softmax, logsumexp, one_hot, relu, sigmoid, silu, softmax, softplus
-from .scan import engine
+from .scan import engine, linear_recurrence
 
 __version__ = "0.1.0"
 
@@ -56,6 +56,7 @@ __all__ = [
     "interop",
     "jacobian",
     "jvp",
+    "linear_recurrence",
     "log_softmax",
     "logsumexp",
     "nn",
