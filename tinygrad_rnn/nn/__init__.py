@@ -4,6 +4,7 @@ from . import init
 from .cells import Cell, GRUCell, LSTMCell, RNNCell
 from .functional import functional_call
 from .layers import Dropout, Embedding, LayerNorm, Linear, Sequential
+from .linear_recurrence import LinearCell, LinearRecurrence, MinGRU, MinGRUCell, MinLSTM, MinLSTMCell
 from .losses import binary_cross_entropy_with_logits, cross_entropy, mse_loss, nll_loss
 from .module import Module, ModuleList
 from .parameter import Parameter
@@ -20,6 +21,12 @@ __all__ = [
     "LSTMCell",
     "LayerNorm",
     "Linear",
+    "LinearCell",
+    "LinearRecurrence",
+    "MinGRU",
+    "MinGRUCell",
+    "MinLSTM",
+    "MinLSTMCell",
     "Module",
     "ModuleList",
     "Parameter",

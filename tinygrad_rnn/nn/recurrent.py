@@ -127,15 +127,7 @@ class Recurrent(Module):
             outputs = []
             for direction in range(self.num_directions):
                 i = layer * self.num_directions + direction
-                y, *result = scan(
-                    self.cells[i],
-                    initial[i],
-                    x,
-                    lengths,
-                    reverse=direction == 1,
-                    return_states=return_states,
-                    engine=self.engine,
-                )
+                y, *result = self._over_time(self.cells[i], initial[i], x, lengths, direction == 1, return_states)
                 outputs.append(_checked_output(self.cells[i], y, batch))
                 results.append(result)
             x = outputs[0] if len(outputs) == 1 else np.concatenate(outputs, axis=-1)
@@ -188,6 +180,12 @@ class Recurrent(Module):
                 if self.dropout is not None and i < self.num_layers - 1:
                     x = self.dropout(x)
             return x, stacked(state)
+
+    def _over_time(
+        self, cell: Any, init: Any, x: Any, lengths: NDArray[np.intp] | None, reverse: bool, return_states: bool
+    ) -> tuple[Any, ...]:
+        """Run one cell over all steps in one direction: what `scan` takes and gives."""
+        return scan(cell, init, x, lengths, reverse=reverse, return_states=return_states, engine=self.engine)
 
     def _checked(self, x: Any, lead: int, words: str) -> Any:
         """Return the input as a tensor: `lead` axes, then features unless it holds tokens for cells that take them."""
