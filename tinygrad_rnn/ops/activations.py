@@ -71,7 +71,13 @@ def relu(x: Any) -> Any:
     return _relu(as_operand(x))
 
 
-_softplus = Primitive("softplus", lambda a: np.logaddexp(a, 0), saves=(0,))
+def _softplus_forward(a: Any) -> Any:
+    # As exact as logaddexp(a, 0), which NumPy computes one element at a time.
+    a = _floating(a)
+    return np.maximum(a, 0) + np.log1p(np.exp(-np.abs(a)))
+
+
+_softplus = Primitive("softplus", _softplus_forward, saves=(0,))
 _softplus.defvjp(lambda g, out, a: g * _sigmoid(a))
 _softplus.defjvp(lambda da, out, a: da * _sigmoid(a))
 
