@@ -9,6 +9,7 @@ import tinygrad_rnn as tg
 from tinygrad_rnn import nn, testing
 from tinygrad_rnn.core import errors
 from tinygrad_rnn.core.tree import tree_flatten
+from tinygrad_rnn.nn import linear_recurrence
 from tinygrad_rnn.testing import gradcheck
 
 
@@ -108,8 +109,11 @@ def batches(draw):
     bidirectional=st.booleans(),
     batch_first=st.booleans(),
     start=st.sampled_from(["own", "given", "learned"]),
+    at_once=st.sampled_from([linear_recurrence._ELEMENTS_AT_ONCE, 24]),
 )
-def test_outputs_states_and_gradients_are_those_of_the_loop(kind, batch, layers, bidirectional, batch_first, start):
+def test_outputs_states_and_gradients_are_those_of_the_loop(
+    kind, batch, layers, bidirectional, batch_first, start, at_once
+):
     values, lengths, rng = batch
     options = {"batch_first": batch_first, "learned_state": start == "learned"}
     both = pair_of_layers(kind, rng, layers, bidirectional, **options)
@@ -120,7 +124,9 @@ def test_outputs_states_and_gradients_are_those_of_the_loop(kind, batch, layers,
         layer.zero_grad()
         x = tg.Tensor(values.swapaxes(0, 1) if batch_first else values, requires_grad=True)
         state = tg.Tensor(initial, requires_grad=True)
-        results = layer(x, state if start == "given" else None, lengths=lengths, return_states=True)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(linear_recurrence, "_ELEMENTS_AT_ONCE", at_once)
+            results = layer(x, state if start == "given" else None, lengths=lengths, return_states=True)
         weights = np.random.default_rng(seed)
         sum([np.sum(leaf * weights.normal(size=leaf.shape)) for leaf in leaves_of(results)]).backward()
         slopes = [x.grad, state.grad, *[parameter.grad for parameter in layer.parameters()]]

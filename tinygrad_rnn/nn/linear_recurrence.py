@@ -16,13 +16,16 @@ from .cells import Cell
 from .layers import Linear
 from .recurrent import Recurrent, _tower
 
+# Measured: larger arrays fall out of the cache, and their memory is taken from the system anew at every operation.
+_ELEMENTS_AT_ONCE = 2**20
+
 
 class LinearCell(Cell):
     """The base of cells with h' = a h + b, where a and b depend on x alone and act element by element.
 
     A subclass sets `hidden_size` (or writes `initial_state`; the state is one array) and writes `coefficients`, and
     `output` if that is more than the state. It is a cell like any other, for `Recurrent` too; `LinearRecurrence` makes
-    the layer that computes the coefficients of all steps in one call, and then all states.
+    the layer that computes the coefficients of all steps at once, and then all states.
 
     Example:
         A diagonal state space: every feature decays at its own rate.
@@ -51,7 +54,7 @@ class LinearCell(Cell):
         """Return a and b of h' = a h + b; every subclass writes its own.
 
         Args:
-            x: (batch, features). `LinearRecurrence` gives the rows of all steps in one call.
+            x: (batch, features). `LinearRecurrence` gives the rows of many steps in one call.
 
         Returns:
             Two arrays that broadcast to the state, (batch, hidden_size).
@@ -150,8 +153,9 @@ class MinLSTMCell(LinearCell):
 class LinearRecurrence(Recurrent):
     """The layer of `Recurrent` for linear cells, in parallel time: the same results without a loop over steps.
 
-    `coefficients` and `output` of a cell are called once, on the rows of all steps at once, and forward hooks of the
-    cell do not run. `step` takes single steps, as in `Recurrent`.
+    `coefficients` and `output` of a cell are called on the rows of all steps at once (of a window of steps after the
+    other where the states are many), and forward hooks of the cell do not run. `step` takes single steps, as in
+    `Recurrent`.
 
     Args:
         cells: a `LinearCell`; or a list with one entry a layer: a cell, or a pair (forward cell, backward cell).
@@ -193,42 +197,16 @@ class LinearRecurrence(Recurrent):
         time, batch = x.shape[:2]
         if lengths is None:
             lengths = np.full(batch, time)
-        steps = int(lengths.max(initial=0))
-        valid = np.arange(steps)[:, None] < lengths
-        ragged = not valid.all()
-
-        def safe(array: Any) -> Any:
-            """Give padded steps what the longest row has: with zeros, the NaN of a 0 / 0 would reach gradients."""
-            return _choose(valid, array, array[:, longest : longest + 1]) if ragged else array
-
-        def flat(array: Any) -> Any:
-            return array.reshape((steps * batch, *array.shape[2:]))
-
-        def over_time(array: Any) -> Any:
-            return array.reshape((steps, batch, *array.shape[1:]))
-
-        def padded(array: Any) -> Any:
-            array = _choose(valid, array, 0) if ragged else array
-            if steps < time:
-                array = np.concatenate([array, np.zeros((time - steps, *array.shape[1:]), array.dtype)])
-            return array
-
-        longest = int(lengths.argmax()) if ragged else 0
-        rows = flat(safe(x[:steps]))
-        with scope(cell._scope):
-            a, b = map(over_time, _coefficients(cell, rows, (steps * batch, *init.shape[1:]), init.dtype))
-            if ragged:  # padded steps hand the state on
-                a, b = _choose(valid, a, 1), _choose(valid, b, 0)
-            h = linear_recurrence(a, b, init, reverse)
-            y = cell.output(rows, flat(safe(h)))
-        if not hasattr(y, "dtype") or y.shape[:1] != (steps * batch,):
-            raise errors.CellError(
-                f"{type(cell).__name__}.output returned {describe(y)} for {steps * batch} rows; return one array, the "
-                f"rows its first axis: ({steps * batch}, ...)"
-            )
-        final = init if steps == 0 else h[0 if reverse else -1]
-        y = padded(over_time(y))
-        return (y, final, padded(h)) if return_states else (y, final)
+        window = max(1, _ELEMENTS_AT_ONCE // max(1, init.size))
+        if time <= window:
+            return _window(cell, init, x, lengths, reverse, return_states)
+        starts, state, parts = range(0, time, window), init, []
+        for start in starts[::-1] if reverse else starts:
+            inside = np.clip(lengths - start, 0, min(window, time - start))
+            y, state, *states = _window(cell, state, x[start : start + window], inside, reverse, return_states)
+            parts.append((y, *states))
+        y, *states = [np.concatenate(column) for column in zip(*parts[:: -1 if reverse else 1], strict=True)]
+        return (y, state, *states)
 
 
 class MinGRU(LinearRecurrence):
@@ -305,6 +283,49 @@ class MinLSTM(LinearRecurrence):
 
         cells = _tower(make, input_size, hidden_size, num_layers, bidirectional)
         super().__init__(cells, dropout=dropout, batch_first=batch_first, learned_state=learned_state)
+
+
+def _window(
+    cell: Any, init: Any, x: Any, lengths: NDArray[np.intp], reverse: bool, return_states: bool
+) -> tuple[Any, ...]:
+    """Take the steps of a window of time, all at once; the state goes in, and comes out after each row's last step."""
+    time, batch = x.shape[:2]
+    steps = int(lengths.max(initial=0))
+    valid = np.arange(steps)[:, None] < lengths
+    ragged = not valid.all()
+
+    def safe(array: Any) -> Any:
+        """Give padded steps what the longest row has: with zeros, the NaN of a 0 / 0 would reach gradients."""
+        return _choose(valid, array, array[:, longest : longest + 1]) if ragged else array
+
+    def flat(array: Any) -> Any:
+        return array.reshape((steps * batch, *array.shape[2:]))
+
+    def over_time(array: Any) -> Any:
+        return array.reshape((steps, batch, *array.shape[1:]))
+
+    def padded(array: Any) -> Any:
+        array = _choose(valid, array, 0) if ragged else array
+        if steps < time:
+            array = np.concatenate([array, np.zeros((time - steps, *array.shape[1:]), array.dtype)])
+        return array
+
+    longest = int(lengths.argmax()) if ragged else 0
+    rows = flat(safe(x[:steps]))
+    with scope(cell._scope):
+        a, b = map(over_time, _coefficients(cell, rows, (steps * batch, *init.shape[1:]), init.dtype))
+        if ragged:  # padded steps hand the state on
+            a, b = _choose(valid, a, 1), _choose(valid, b, 0)
+        h = linear_recurrence(a, b, init, reverse)
+        y = cell.output(rows, flat(safe(h)))
+    if not hasattr(y, "dtype") or y.shape[:1] != (steps * batch,):
+        raise errors.CellError(
+            f"{type(cell).__name__}.output returned {describe(y)} for {steps * batch} rows; return one array, the "
+            f"rows its first axis: ({steps * batch}, ...)"
+        )
+    final = init if steps == 0 else h[0 if reverse else -1]
+    y = padded(over_time(y))
+    return (y, final, padded(h)) if return_states else (y, final)
 
 
 def _coefficients(cell: Any, rows: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> list[Any]:
