@@ -80,7 +80,7 @@ def pair_of_layers(kind, rng, layers=1, bidirectional=False, **options):
     """Return two layers of the same cells in float64: step by step, and in parallel."""
     sizes, make = [3] + [2 * (1 + bidirectional)] * (layers - 1), CELLS[kind]
     cells = [(make(size, 2), make(size, 2)) if bidirectional else make(size, 2) for size in sizes]
-    by_steps = nn.Recurrent(cells, **options).astype(np.float64)
+    by_steps = nn.Recurrent(cells, engine="eager", **options).astype(np.float64)
     for parameter in by_steps.parameters():
         parameter.assign(rng.normal(size=parameter.shape) * 0.7)
     parallel = nn.LinearRecurrence(cells, **options)
