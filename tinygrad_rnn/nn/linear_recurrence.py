@@ -13,6 +13,7 @@ from ..ops import sigmoid, softplus
 from ..scan import linear_recurrence
 from ..scan.checks import describe
 from .cells import Cell
+from .checks import positive
 from .layers import Linear
 from .recurrent import Recurrent, _tower
 
@@ -97,6 +98,9 @@ class MinGRUCell(LinearCell):
         hidden_size: features of the state.
         bias: add b.
 
+    Raises:
+        ConfigError: if a size is no positive integer.
+
     Example:
         >>> import numpy as np
         >>> from tinygrad_rnn import nn
@@ -108,8 +112,8 @@ class MinGRUCell(LinearCell):
 
     def __init__(self, input_size: int, hidden_size: int, bias: bool = True) -> None:
         super().__init__()
-        self.input_size, self.hidden_size = input_size, hidden_size
-        self.from_input = Linear(input_size, 2 * hidden_size, bias)
+        self.input_size, self.hidden_size = positive("input_size", input_size), positive("hidden_size", hidden_size)
+        self.from_input = Linear(self.input_size, 2 * self.hidden_size, bias)
 
     def coefficients(self, x: Any) -> tuple[Any, Any]:
         """Return 1 - σ(z) and σ(z) n, (batch, hidden_size) each, for x (batch, input_size)."""
@@ -128,6 +132,9 @@ class MinLSTMCell(LinearCell):
         hidden_size: features of the state.
         bias: add b.
 
+    Raises:
+        ConfigError: if a size is no positive integer.
+
     Example:
         >>> import numpy as np
         >>> from tinygrad_rnn import nn
@@ -139,8 +146,8 @@ class MinLSTMCell(LinearCell):
 
     def __init__(self, input_size: int, hidden_size: int, bias: bool = True) -> None:
         super().__init__()
-        self.input_size, self.hidden_size = input_size, hidden_size
-        self.from_input = Linear(input_size, 3 * hidden_size, bias)
+        self.input_size, self.hidden_size = positive("input_size", input_size), positive("hidden_size", hidden_size)
+        self.from_input = Linear(self.input_size, 3 * self.hidden_size, bias)
 
     def coefficients(self, x: Any) -> tuple[Any, Any]:
         """Return the shares of f and of i, that one times n, (batch, hidden_size) each, for x (batch, input_size)."""
