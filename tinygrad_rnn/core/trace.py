@@ -283,7 +283,7 @@ _tracing: ContextVar[bool] = ContextVar("tinygrad_rnn_tracing", default=False)
 
 
 class tracing:
-    """Inside the block, make random numbers inputs of a trace, and refuse what would be done once and not at every step.
+    """Inside the block, make random numbers inputs of a trace; refuse what would be done once and not at every step.
 
     Args:
         trace: whose inputs they become.
