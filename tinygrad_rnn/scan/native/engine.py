@@ -20,9 +20,10 @@ from ..passes.reassociate import reassociate
 from ..passes.simplify import simplify
 from ..step import Edge, Step, spec_at
 from .layout import UnsupportedError
+from .library import library
 from .loops import emit_loop, emit_sums
 from .plan import Plan
-from .products import emit_pack, packed_size
+from .products import packed_size
 from .target import Target, compile_module, host
 
 # Multiplications below which a second thread costs more than it takes over.
@@ -82,10 +83,6 @@ class Loop:
         module = ir.Module("loop")
         emit_loop(module, plan, target)
         emit_sums(module, plan, target)
-        self._packs = {}
-        for array in plan.arrays:
-            if array.kind == "packed":
-                emit_pack(module, array.dtype, target)
         self.module = module
         self._code = compile_module(module, target)
         integer, pointer = ctypes.c_int64, ctypes.c_void_p
@@ -93,10 +90,6 @@ class Loop:
         self._loop = kind(self._code.function_address("loop"))
         kind = ctypes.CFUNCTYPE(None, pointer, integer, integer, integer)
         self._sums = kind(self._code.function_address("sums"))
-        kind = ctypes.CFUNCTYPE(None, pointer, integer, integer, integer, integer, pointer)
-        for dtype in {array.dtype for array in plan.arrays if array.kind == "packed"}:
-            name = "pack_f32" if dtype == np.float32 else "pack_f64"
-            self._packs[dtype] = kind(self._code.function_address(name))
         self._work = self._multiplications()
 
     def _multiplications(self) -> int:
@@ -152,7 +145,7 @@ class Loop:
             packed = np.empty(size, weight.dtype)
             strides = [stride // weight.itemsize for stride in weight.strides]
             source = weight.__array_interface__["data"][0]
-            self._packs[weight.dtype](source, *strides, *weight.shape, packed.ctypes.data)
+            library(weight.dtype.name, self.target).pack(source, *strides, *weight.shape, packed.ctypes.data)
             return packed
         if kind == "state":
             kept = self.plan.last[key][1]

@@ -14,8 +14,9 @@ from ..step import Edge, spec_at
 from . import arithmetic
 from .emission import I64, counting, element_type, integer, intrinsic, load, splat, store
 from .layout import Layout
+from .library import library
 from .plan import _REDUCES, Fused, Plan, Product
-from .products import emit_product, emit_product_unpacked, panel_width
+from .products import panel_width
 from .target import CONTRACT, Target
 
 _BYTE = ir.IntType(8)
@@ -40,7 +41,7 @@ def emit_sums(module: ir.Module, plan: Plan, target: Target) -> None:
     builder = ir.IRBuilder(function.append_basic_block("start"))
     arrays, time, part, parts = function.args
     for _, a, g, number in plan.products:
-        product = emit_product_unpacked(module, a.dtype, target)
+        product = library(a.dtype.name, target).product_unpacked(builder)
         element = element_type(a.dtype)
         lefts, rights, out = [_array(builder, arrays, n, element) for n in (a.array, g.array, number)]
         left = builder.gep(lefts, [integer(a.shift * a.time_stride + a.offset)])
@@ -127,7 +128,7 @@ class _Loop:
     def product(self, product: Product) -> None:
         """Call the kernel for the rows of this thread."""
         builder, left, out = self.builder, product.left, product.out
-        function = emit_product(self.module, out.dtype, self.target)
+        function = library(out.dtype.name, self.target).product(builder)
         builder.call(
             function,
             [
