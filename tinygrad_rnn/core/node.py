@@ -74,11 +74,19 @@ def spec_of(array: Array) -> tuple[Spec]:
     A tape of a million nodes then holds a handful of them, which spares memory and above all the garbage collector.
     """
     key = (array.shape, array.dtype)
-    found = _specs.get(key)
-    if found is None:
-        if len(_specs) > 10_000:
-            _specs.clear()
-        found = _specs[key] = (Spec(*key),)
+    return _specs.get(key) or _new_spec(key)
+
+
+def spec_for(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Spec:
+    """Return the one spec of a shape and dtype."""
+    key = (shape, dtype)
+    return (_specs.get(key) or _new_spec(key))[0]
+
+
+def _new_spec(key: tuple[tuple[int, ...], np.dtype[Any]]) -> tuple[Spec]:
+    if len(_specs) > 10_000:
+        _specs.clear()
+    found = _specs[key] = (Spec(*key),)
     return found
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from . import random
 from .errors import TraceError
 from .modes import user_line
-from .node import Array, Spec, leaf
+from .node import Array, Spec, leaf, spec_for
 from .primitive import Primitive, as_operand
 from .tensor import Tensor
 
@@ -177,6 +177,7 @@ class Trace:
 
     def input(self, spec: Spec, extent: Callable[[], Array] | None = None) -> Abstract:
         """Return a new input."""
+        spec = spec_for(spec.shape, spec.dtype)
         tensor = Abstract(spec, self, len(self.specs))
         self.inputs.append(len(self.specs))
         self.specs.append(spec)
@@ -210,30 +211,32 @@ class Trace:
 
     def record(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Note a call and return abstract tensors for its results."""
-        operands = tuple([self.operand(arg) for arg in args])
-        kinds = []
-        for operand in operands:
-            if type(operand) is int:
-                spec = self.specs[operand]
-            elif type(operand) is Captured:
-                spec = self.captured[operand.number]
+        operands, key = [], [primitive]
+        for arg in args:
+            if type(arg) is Abstract and arg._trace is self:
+                operands.append(arg._value)
+                key.append(arg._spec)  # type: ignore[arg-type]
             else:
-                kinds.append(operand)
-                continue
-            kinds.append((spec.shape, spec.dtype))  # type: ignore[arg-type]
+                operand = self.operand(arg)
+                operands.append(operand)
+                if type(operand) is Captured:
+                    held = self.captured[operand.number]
+                    operand = spec_for(held.shape, held.dtype)
+                key.append(operand)
         frozen = freeze(params) if params else ()
-        key = (primitive, *kinds, frozen)
-        found = _known_specs.get(key)
+        known = (*key, frozen)
+        found = _known_specs.get(known)
         if found is None:
             if len(_known_specs) > 10_000:
                 _known_specs.clear()
-            found = _known_specs[key] = _result_specs(primitive, kinds, params)
+            found = _known_specs[known] = _result_specs(primitive, key[1:], params)
         several, specs = found
         first = len(self.specs)
-        self.specs.extend(specs)
-        self.calls.append(Call(primitive, operands, frozen, specs, first))
+        self.calls.append(Call(primitive, tuple(operands), frozen, specs, first))
         if several:
+            self.specs.extend(specs)
             return [Abstract(spec, self, first + i) for i, spec in enumerate(specs)]
+        self.specs.append(specs[0])
         return Abstract(specs[0], self, first)
 
 
@@ -242,11 +245,11 @@ _known_specs: dict[Any, tuple[bool, tuple[Spec, ...]]] = {}
 
 def _result_specs(primitive: Primitive, kinds: list[Any], params: dict[str, Any]) -> tuple[bool, tuple[Spec, ...]]:
     """Find the shapes and dtypes of the results by computing them once from ones."""
-    stand_ins = [kind.value if type(kind) is Literal else _stand_in(*kind) for kind in kinds]
+    stand_ins = [kind.value if type(kind) is Literal else _stand_in(kind.shape, kind.dtype) for kind in kinds]
     with np.errstate(all="ignore"):
         out = primitive(*stand_ins, **params)
     parts = out if isinstance(out, tuple) else (out,)
-    return isinstance(out, tuple), tuple([Spec(np.shape(part), np.asarray(part).dtype) for part in parts])
+    return isinstance(out, tuple), tuple([spec_for(np.shape(part), np.asarray(part).dtype) for part in parts])
 
 
 def _stand_in(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,7 @@ from .plan import Plan
 from .products import packed_size
 from .target import Target, compile_module, host
 
+_ALIGNMENT = 64
 # Multiplications below which a second thread costs more than it takes over.
 _WORTH_A_THREAD = 1 << 20
 
@@ -91,6 +93,7 @@ class Loop:
         kind = ctypes.CFUNCTYPE(None, pointer, integer, integer, integer)
         self._sums = kind(self._code.function_address("sums"))
         self._work = self._multiplications()
+        self._lay_out()
 
     def _multiplications(self) -> int:
         plan = self.plan
@@ -98,84 +101,175 @@ class Loop:
         after = sum(a.width * g.width for _, a, g, _ in plan.products)
         return (inside + after) * plan.rows
 
+    def _lay_out(self) -> None:
+        """Decide what lies where: what no caller ever sees is one piece of memory, used again by later calls."""
+        plan, step = self.plan, self.step
+        count = len(step.carry)
+        places = {(node, 0): count + i for i, node in enumerate((*step.xs, *step.constants))}
+        self._given: list[tuple[int, int]] = []
+        self._computed: list[tuple[int, Edge]] = []
+        self._packed: list[tuple[int, Edge]] = []
+        self._states: list[tuple[int, int, bool]] = []
+        self._stacks: list[int] = []
+        self._totals: list[tuple[int, int]] = []
+        self._summed: list[int] = []
+        self._offsets: list[tuple[int, int]] = []
+        offset = 0
+        for number, array in enumerate(plan.arrays):
+            key = (array.key, 0) if array.kind == "x" else array.key
+            size = math.prod(array.shape) * array.dtype.itemsize
+            if array.kind in ("x", "constant") and key in places:
+                self._given.append((number, places[key]))
+                continue
+            if array.kind == "constant":
+                self._computed.append((number, key))
+                continue
+            if array.kind == "stack":
+                self._stacks.append(number)
+                continue
+            if array.kind == "total":
+                self._totals.append((number, key))
+                continue
+            if array.kind == "state":
+                kept = plan.last[key][1]
+                self._states.append((number, key, kept))
+                if kept:
+                    continue
+                size *= 2
+            elif array.kind == "packed":
+                self._packed.append((number, key))
+                size = packed_size(*array.shape, array.dtype, self.target) * array.dtype.itemsize
+            elif array.kind == "sum":
+                self._summed.append(number)
+                size *= _cores()
+            self._offsets.append((number, offset))
+            offset += -(-size // _ALIGNMENT) * _ALIGNMENT
+        self._private = offset + _ALIGNMENT
+        self._spare: list[Array] = []
+        self._fixed: dict[Edge, Any] = {(node, 0): value for node, value in step.fixed.items()}
+        self._places = places
+
     def __call__(self, given: Sequence[Array], time: int) -> list[Array]:
         """Run the loop; see `Program`."""
-        step, plan = self.step, self.plan
-        count = len(step.carry)
-        init = given[:count]
-        values: dict[Edge, Any] = {(node, 0): value for node, value in step.fixed.items()}
-        for node, value in zip((*step.xs, *step.constants), given[count:], strict=True):
-            values[node, 0] = value
-        for node in plan.schedule.once:
-            self._once(node, values)
+        plan = self.plan
+        arrays: list[Any] = [None] * len(plan.arrays)
+        pointers = [0] * len(plan.arrays)
+        for number, place in self._given:
+            value = given[place]
+            if not value.flags.c_contiguous:
+                value = np.ascontiguousarray(value)
+            arrays[number] = value
+            pointers[number] = value.__array_interface__["data"][0]
+        values = self._values(given)
+        for number, edge in self._computed:
+            arrays[number] = value = np.ascontiguousarray(values[edge])
+            pointers[number] = value.__array_interface__["data"][0]
+        try:
+            private = self._spare.pop()
+        except IndexError:
+            private = np.empty(self._private, np.uint8)
+        start = private.__array_interface__["data"][0]
+        start += -start % _ALIGNMENT
+        for number, offset in self._offsets:
+            pointers[number] = start + offset
+        for number, edge in self._packed:
+            weight = values[edge]
+            size = weight.itemsize
+            strides = weight.strides
+            library(weight.dtype.name, self.target).pack(
+                weight.__array_interface__["data"][0],
+                strides[0] // size,
+                strides[1] // size,
+                *weight.shape,
+                pointers[number],
+            )
         threads = self._threads(time)
-        arrays = [self._array(array, time, init, values, threads) for array in plan.arrays]
-        pointers = np.array([array.__array_interface__["data"][0] for array in arrays], np.uintp)
-        address = pointers.ctypes.data
-        _in_parallel(
-            [(self._loop, address, time, first, last, i) for i, (first, last) in enumerate(_slices(plan.rows, threads))]
-        )
-        if plan.products:
-            _in_parallel([(self._sums, address, time, i, threads) for i in range(threads)])
-        return self._results(arrays, time, init, values)
+        self._fill(arrays, pointers, given, time, threads, private, start)
+        table = (ctypes.c_uint64 * len(pointers))(*pointers)
+        if threads == 1:
+            self._loop(table, time, 0, plan.rows, 0)
+            if plan.products:
+                self._sums(table, time, 0, 1)
+        else:
+            slices = _slices(plan.rows, threads)
+            _in_parallel([(self._loop, table, time, *rows, i) for i, rows in enumerate(slices)])
+            if plan.products:
+                _in_parallel([(self._sums, table, time, i, threads) for i in range(threads)])
+        found = self._results(arrays, time, given, values)
+        self._spare.append(private)
+        return found
+
+    def _fill(
+        self,
+        arrays: list[Any],
+        pointers: list[int],
+        given: Sequence[Array],
+        time: int,
+        threads: int,
+        private: Array,
+        start: int,
+    ) -> None:
+        """Make the arrays that the loop writes to, filled as it finds them."""
+        plan = self.plan
+
+        def piece(number: int, shape: tuple[int, ...]) -> Array:
+            dtype = plan.arrays[number].dtype
+            first = pointers[number] - start + (start - private.__array_interface__["data"][0])
+            return private[first : first + math.prod(shape) * dtype.itemsize].view(dtype).reshape(shape)
+
+        for number, k, kept in self._states:
+            array = plan.arrays[number]
+            at = time if self.reverse else 0
+            if kept:
+                arrays[number] = state = np.empty((time + 1, *array.shape), array.dtype)
+                pointers[number] = state.__array_interface__["data"][0]
+            else:
+                arrays[number] = state = piece(number, (2, *array.shape))
+                at &= 1
+            state[at] = given[k]
+        for number in self._stacks:
+            array = plan.arrays[number]
+            arrays[number] = stack = np.empty((time, *array.shape), array.dtype)
+            pointers[number] = stack.__array_interface__["data"][0]
+        for number, k in self._totals:
+            arrays[number] = total = np.array(given[k])
+            pointers[number] = total.__array_interface__["data"][0]
+        for number in self._summed:
+            arrays[number] = sums = piece(number, (threads, *plan.arrays[number].shape))
+            sums[...] = 0
+
+    def _values(self, given: Sequence[Array]) -> dict[Edge, Any]:
+        """Return the constants, and what is computed from them once."""
+        values = dict(self._fixed)
+        for edge, place in self._places.items():
+            values[edge] = given[place]
+        for node in self.plan.schedule.once:
+            args = [
+                values[parent, slot] if parent is not None else arg
+                for parent, slot, arg in zip(node.parents, node.slots, node.args or (), strict=True)
+            ]
+            out = node.primitive(*args, **node.params)  # type: ignore[misc]
+            for slot, part in enumerate(out if isinstance(out, tuple) else (out,)):
+                values[node, slot] = part
+        return values
 
     def _threads(self, time: int) -> int:
-        cores = os.cpu_count() or 1
-        return max(1, min(cores, plan_rows := self.plan.rows, self._work * time // _WORTH_A_THREAD, plan_rows))
+        return max(1, min(_cores(), self.plan.rows, self._work * time // _WORTH_A_THREAD))
 
-    def _once(self, node: Any, values: dict[Edge, Any]) -> None:
-        args = [
-            values[parent, slot] if parent is not None else arg
-            for parent, slot, arg in zip(node.parents, node.slots, node.args, strict=True)
-        ]
-        out = node.primitive(*args, **node.params)
-        for slot, part in enumerate(out if isinstance(out, tuple) else (out,)):
-            values[node, slot] = part
-
-    def _array(self, array: Any, time: int, init: Sequence[Array], values: dict[Edge, Any], threads: int) -> Array:
-        """Return one of the plan's arrays, filled as the loop finds it."""
-        kind, key = array.kind, array.key
-        if kind == "x":
-            return np.ascontiguousarray(values[key, 0])
-        if kind == "constant":
-            return np.ascontiguousarray(values[key])
-        if kind == "packed":
-            weight = values[key]
-            size = packed_size(*weight.shape, weight.dtype, self.target)
-            packed = np.empty(size, weight.dtype)
-            strides = [stride // weight.itemsize for stride in weight.strides]
-            source = weight.__array_interface__["data"][0]
-            library(weight.dtype.name, self.target).pack(source, *strides, *weight.shape, packed.ctypes.data)
-            return packed
-        if kind == "state":
-            kept = self.plan.last[key][1]
-            state = np.empty((time + 1 if kept else 2, *array.shape), array.dtype)
-            at = time if self.reverse else 0
-            state[at if kept else at & 1] = init[key]
-            return state
-        if kind == "stack":
-            return np.empty((time, *array.shape), array.dtype)
-        if kind == "sum":
-            return np.zeros((threads, *array.shape), array.dtype)
-        if kind == "total":
-            return np.array(init[key])
-        return np.empty(array.shape, array.dtype)
-
-    def _results(self, arrays: list[Array], time: int, init: Sequence[Array], values: dict[Edge, Any]) -> list[Array]:
+    def _results(self, arrays: list[Any], time: int, given: Sequence[Array], values: dict[Edge, Any]) -> list[Array]:
         step, plan = self.step, self.plan
         found = []
         for edge in step.ys:
             if edge in plan.stacks:
                 layout = plan.stacks[edge]
                 whole = arrays[layout.array]
-                found.append(
-                    whole if plan.arrays[layout.array].kind == "stack" else whole[layout.shift : layout.shift + time]
-                )
+                kept = plan.arrays[layout.array].kind == "state"
+                found.append(whole[layout.shift : layout.shift + time] if kept else whole)
             elif edge[0] in plan.schedule.constant:
                 found.append(np.broadcast_to(values[edge], (time, *spec_at(edge).shape)))
             else:
                 found.append(values[edge])
-        totals = {k: arrays[number] for k, _, _, number in plan.products}
+        totals = {k: arrays[number] for number, k in self._totals}
         for k in range(len(step.carry)):
             if k in totals:
                 found.append(totals[k])
@@ -184,9 +278,13 @@ class Loop:
                 at = 0 if self.reverse else time
                 found.append(np.array(arrays[number][at if kept else at & 1]))
             else:
-                addend = step.addend(k)
-                found.append(init[k] + arrays[plan.sums[addend]].sum(0))  # type: ignore[index]
+                found.append(given[k] + arrays[plan.sums[plan.summed[k]]].sum(0))
         return found
+
+
+@cache
+def _cores() -> int:
+    return os.cpu_count() or 1
 
 
 def _slices(rows: int, threads: int) -> list[tuple[int, int]]:

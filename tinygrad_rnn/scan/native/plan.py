@@ -85,6 +85,7 @@ class Plan:
     Attributes:
         arrays: all that the code works on.
         groups: `Product`s and `Fused` ones, in order.
+        summed: for each leaf of the state that adds up rows over time, the node of its addend.
         sums: for each node that is summed over rows and time, the number of its array.
         products: deferred products: (place in the state, left layout, right layout, depth, width, array).
         layouts: of values that lie in memory.
@@ -132,17 +133,17 @@ class Plan:
             if node.specs[0].dtype.name not in ("float32", "float64", "bool"):
                 raise UnsupportedError(f"values of dtype {node.specs[0].dtype}")
         self._adders = {edge[0] for k, edge in enumerate(self.step.next_carry) if self.step.addend(k) is not None}
-        self._summed = {}
+        self.summed: dict[int, Node] = {}
         for k in range(len(self.step.carry)):
             addend = self.step.addend(k)
             if addend is not None and k not in self.schedule.deferred:
-                self._summed[k] = addend
+                self.summed[k] = addend
         for node in self.schedule.loop:
-            if node in self._adders or node in self._summed.values():
+            if node in self._adders or node in self.summed.values():
                 continue
             self._check(node, found)
             found.add(node)
-        for addend in self._summed.values():
+        for addend in self.summed.values():
             if not self._sums_rows(addend) or addend.parents[0] not in found:
                 raise UnsupportedError(f"a sum over time of {addend.operation}")
         return found
@@ -306,7 +307,7 @@ class Plan:
         return True
 
     def _pass_width(self, node: Node) -> int:
-        if node.operation in _REDUCES or node in self._summed.values():
+        if node.operation in _REDUCES or node in self.summed.values():
             return self.width((node.parents[0], node.slots[0]))  # type: ignore[arg-type]
         return self.width((node, 0))
 
@@ -354,10 +355,10 @@ class Plan:
         made |= {
             (n, 0) for n in schedule.loop if n.operation == "add" and is_sum_of_products(step, n) and n in self._by_row
         }
-        made -= {(node, 0) for node in self._summed.values()}
+        made -= {(node, 0) for node in self.summed.values()}
         now, then = (1, 0) if self.reverse else (0, 1)
         for k, (node, edge) in enumerate(zip(step.carry, step.next_carry, strict=True)):
-            if k in schedule.deferred or k in self._summed:
+            if k in schedule.deferred or k in self.summed:
                 continue
             spec, width = node.specs[0], self.width((node, 0))
             kept = (node, 0) in schedule.stacked or (
@@ -491,7 +492,7 @@ class Plan:
                 for edge in (*edges, *[edge for edge, _ in group.copies]):
                     if edge[0] in self.schedule.constant:
                         self.constant(edge, 2)
-        for node in self._summed.values():
+        for node in self.summed.values():
             if node not in self.sums:
                 spec = node.specs[0]
                 self.sums[node] = self._array("sum", node, spec.shape, spec.dtype)
