@@ -53,4 +53,3 @@ def library(name: str, target: Target) -> Library:
         target: the machine.
     """
     return Library(name, target)
-

@@ -2,8 +2,8 @@
 
 Every function takes a builder and a value of type float, double, or a vector of either of any length, and returns the
 value of the function, within 4 units in the last place of the exact one, subnormal results included. Zeros keep their
-sign where the function does; NaN gives NaN; infinities, overflow and arguments outside the domain give what NumPy gives.
-No floating-point exception is promised.
+sign where the function does; NaN gives NaN; infinities, overflow and arguments outside the domain give what NumPy
+gives. No floating-point exception is promised.
 
 The polynomials are minimax fits by Remez's algorithm for the relative error, rounded to the type. Reduction by
 multiples of ln 2 in two parts follows W. J. Cody and W. Waite, Software Manual for the Elementary Functions (1980); the

@@ -12,7 +12,6 @@ Names in what is emitted: product (M, N) = left (M, K) @ right (K, N). Strides a
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 
 import llvmlite.ir as ir
@@ -20,7 +19,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from .emission import I64, counting, element_type, integer, intrinsic, load, prefetch, splat, store, suffix
-from .target import Engine, Target, compile_module
+from .target import Target
 
 # A block of a panel of this many steps of k stays in the first-level cache while the tiles of a block of rows pass by.
 _DEPTH = 256
@@ -99,15 +98,6 @@ def emit_product_unpacked(module: ir.Module, dtype: DTypeLike, target: Target) -
         The function.
     """
     return _Products(module, dtype, target).product(packed=False)
-
-
-@functools.cache
-def product_engine(dtype: DTypeLike, target: Target) -> Engine:
-    """Compile the three functions above, once in a process: a program that calls them by address compiles faster."""
-    module = ir.Module()
-    for emit in (emit_pack, emit_product, emit_product_unpacked):
-        emit(module, dtype, target)
-    return compile_module(module, target, optimize=False)
 
 
 class _Products:
