@@ -26,7 +26,8 @@ class Library:
         module = ir.Module(f"products_{name}")
         dtype = np.dtype(name)
         functions = [emit(module, dtype, target) for emit in (emit_pack, emit_product, emit_product_unpacked)]
-        self._code = compile_module(module, target)
+        # The emitters write what the passes over the IR would make of it; without them it compiles in half the time.
+        self._code = compile_module(module, target, optimize=False)
         self._types = [function.function_type for function in functions]
         self._addresses = [self._code.function_address(function.name) for function in functions]
         word, pointer = ctypes.c_int64, ctypes.c_void_p
