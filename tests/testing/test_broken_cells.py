@@ -375,8 +375,8 @@ def test_what_the_broken_cells_are_made_of_is_sound(kind):
 
 def test_every_check_is_the_one_meant_for_some_cell():
     meant = {BROKEN[kind][0] for kind in BROKEN}
-    # These two only warn, and a wrong engine is planted elsewhere.
-    assert {check.__name__ for check in CHECKS} - meant == {"saturation", "long_gradient", "engines"}
+    # Two only warn; what is not finite, and a wrong engine, are planted elsewhere.
+    assert {check.__name__ for check in CHECKS} - meant == {"saturation", "long_gradient", "finite", "engines"}
 
 
 @pytest.mark.parametrize(

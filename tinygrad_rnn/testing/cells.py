@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from ..core import random
-from ..core.errors import CellCheckError
+from ..core.errors import CellCheckError, DtypeError
 from ..nn import Cell
 from . import step_checks, time_checks, training_checks
 from .report import Finding, Report, Result
-from .subject import Subject
+from .subject import Subject, UncopiedError
 
 Check = Callable[[Subject], str]
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
@@ -29,6 +29,7 @@ CHECKS: dict[Check, str] = {
     step_checks.unchanged: "what one step tells the next belongs in the state, not on the module",
     step_checks.rows: "the first axis is the batch: reduce, roll, sort and normalise along other axes, such as -1",
     step_checks.values_unseen: "write np.where(condition, a, b) in place of if; no .data, item() or float()",
+    step_checks.finite: "zeros are what a state starts with: keep roots, norms, logs and quotients away from them",
     step_checks.gradients: "look for .data, detach() and no_grad() in the step, and at the vjp rules of own primitives",
     step_checks.forward_mode: "look at the vjp and jvp rules of own primitives",
     step_checks.per_sample_gradients: "a row's loss may depend on that row alone, and the step on no tensor's value",
@@ -69,13 +70,21 @@ class CellCheck:
         try:
             with np.errstate(all="ignore"):
                 return Result(self.__name__, "pass", self._check(self._subject))
+        except UncopiedError as error:
+            if self._check is not step_checks.shapes:
+                return Result(self.__name__, "skip", "the cell cannot be copied, see shapes")
+            hint = "checks work on copies of the cell; keep graphs, locks and files out of its attributes"
+            return Result(self.__name__, "fail", str(error), hint)
         except Finding as finding:
             hint = finding.hint or (self._hint if finding.outcome != "skip" else "")
             return Result(self.__name__, finding.outcome, finding.reason, hint)
         except Exception as error:
             if self._check is not step_checks.shapes and self._beginning().result().outcome == "fail":
                 return Result(self.__name__, "skip", "the step itself is wrong, see shapes")
-            return Result(self.__name__, "fail", f"{type(error).__name__}{_place(error)}: {error}", self._hint)
+            hint = self._hint
+            if isinstance(error, (DtypeError, IndexError)) and not self._subject.eats_tokens:
+                hint += ", or on tokens (batch,): give check_cell(cell, example_input=np.array([0, 4, 2])) for those"
+            return Result(self.__name__, "fail", f"{type(error).__name__}{_place(error)}: {error}", hint)
         finally:
             random.set_state(before)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 import numpy as np
@@ -44,12 +44,16 @@ class Options(NamedTuple):
 
 
 class _Claim(NamedTuple):
-    """A derivative as the graph gives it: one row for each result, or for each cotangent of `left`."""
+    """A derivative as the graph gives it: one row for each result, or for each cotangent of `left`.
+
+    `at(u, v)` is the number for a cotangent u of the results and a tangent v of the inputs, where that can be asked.
+    """
 
     name: str
     mode: str
     found: Array
     left: Array | None
+    at: Callable[[Array, Array], float] | None = None
 
 
 class _Comparison:
@@ -127,16 +131,47 @@ class _Comparison:
             place = np.unravel_index(
                 int(np.argmax(np.where(self.clear, np.where(np.isnan(off), np.inf, excess), -1))), off.shape
             )
-            a, b = float(claim.found[place]), float(expected[place])
-            ratio = a / b if b else float("inf")
+            row, column = int(place[0]), int(place[1])
+            where, a, b = self._entry(claim, row, column) or (
+                self._where(claim, row, column),
+                float(claim.found[place]),
+                float(expected[place]),
+            )
+            ratio = np.float64(a) / b
             text = (
-                f"{claim.name}, {self._where(claim, int(place[0]), int(place[1]))}: the graph gives {a:.10g}, central "
-                f"differences {b:.10g}, ratio {ratio:.6g}"
+                f"{claim.name}, worst for {where}: the graph gives {a:.10g}, central differences {b:.10g}, ratio "
+                f"{ratio:.6g}"
             )
             if a == 0:
                 text += " (where the graph gives 0, the function may have left it, as .data, .item() and detach() do)"
+            if np.isnan(a) and np.isfinite(b):
+                text += (
+                    " (nan comes through the branch of a np.where that is not taken, if its derivative there is not "
+                    "finite; keep its argument away from there with a np.where inside: np.sqrt(np.where(a > 0, a, 1)))"
+                )
             return Mismatch(order, claim.mode, text)
         return None
+
+    def _entry(self, claim: _Claim, row: int, column: int) -> tuple[str, float, float] | None:
+        """Return a single entry that is off, with both values, where random combinations were compared."""
+        way = self.directions[column].way
+        left = _unit(row, self.rows.size) if claim.left is None else claim.left[row]
+        if claim.at is None or (np.count_nonzero(way) == 1 and np.count_nonzero(left) == 1):
+            return None
+        at = claim.at
+
+        def off(u: Array, v: Array) -> float:
+            return abs(at(u, v) - float(u @ self.differences.slope(v)))
+
+        way = _narrowed(way, lambda v: off(left, v))
+        left = _narrowed(left, lambda u: off(u, way))
+        j, i = int(np.flatnonzero(way)[0]), int(np.flatnonzero(left)[0])
+        size = float(way[j] * left[i])
+        a, b = at(left, way) / size, float(left @ self.differences.slope(way)) / size
+        noise = self.differences.noise(self.differences.step * abs(way[j]))
+        if abs(a - b) <= self.differences.precision ** (3 / 8) * abs(b) + noise:
+            return None
+        return f"{self.rows.name(i)} by {self.columns.name(j)}", a, b
 
     def _where(self, claim: _Claim, row: int, column: int) -> str:
         number = self.directions[column].number
@@ -144,7 +179,7 @@ class _Comparison:
         of = self.rows.name(row) if claim.left is None else "the results combined by a random cotangent"
         if claim.left is not None and len(claim.left) == self.rows.size:
             of = self.rows.name(int(np.argmax(claim.left[row])))
-        return f"worst for {of} {by}"
+        return f"{of} {by}"
 
     def _kink(self, order: int) -> Mismatch:
         row, column = (int(i) for i in np.argwhere(self.kinks)[0])
@@ -160,6 +195,23 @@ class _Comparison:
                 "are not finite, however small the step"
             )
         return Mismatch(order, "kink", f"{text}. Move the point away from the kink, the jump or the edge")
+
+
+def _unit(number: int, size: int) -> Array:
+    return np.where(np.arange(size) == number, 1.0, 0.0)
+
+
+def _narrowed(vector: Array, off: Callable[[Array], float]) -> Array:
+    """Return the vector with all but one element set to 0: of two halves, always the one that is further off."""
+    places = np.flatnonzero(vector)
+    while len(places) > 1:
+        halves = []
+        for half in np.array_split(places, 2):
+            part = np.zeros(len(vector))
+            part[half] = vector[half]
+            halves.append((half, off(part)))
+        places = max(halves, key=lambda pair: np.nan_to_num(pair[1], nan=np.inf))[0]
+    return vector * _unit(int(places[0]), len(vector))
 
 
 def first_order(problem: Problem, options: Options) -> Mismatch | None:
@@ -178,10 +230,11 @@ def first_order(problem: Problem, options: Options) -> Mismatch | None:
         left = np.eye(rows.size) if rows.size <= _FEW_RESULTS else rng.uniform(0.5, 1.5, (_SOME, rows.size))
         pulled = [record.gradient(cotangent) for cotangent in left]
         if pulled:
-            claims.append(_Claim("reverse mode", "vjp", np.stack(pulled) @ ways, left))
+            at = lambda u, v: float(record.gradient(u) @ v)
+            claims.append(_Claim("reverse mode", "vjp", np.stack(pulled) @ ways, left, at))
     if "forward" in options.modes and directions:
         pushed = np.stack([record.tangent(direction.way) for direction in directions], axis=1)
-        claims.append(_Claim("forward mode", "jvp", pushed, None))
+        claims.append(_Claim("forward mode", "jvp", pushed, None, lambda u, v: float(u @ record.tangent(v))))
     return comparison.judge(claims, 1)
 
 

@@ -90,6 +90,10 @@ class Differences:
         behind = self.function(self.point - length * way)
         return (ahead - behind) / (2 * length), (ahead - 2 * self.base + behind) / length
 
+    def slope(self, way: Array) -> Array:
+        """Return the slope along a way that is as long as the scale of the inputs, with one step."""
+        return self._pair(way, self.step)[0]
+
     def table(self, directions: list[Direction]) -> tuple[Array, Array]:
         """Return the slopes along all directions, and the differences of one-sided slopes, with one step each."""
         pairs = [self._pair(way, self.step * stretch) for way, stretch, _, _ in directions]

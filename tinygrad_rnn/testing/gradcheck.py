@@ -29,8 +29,9 @@ def gradcheck(
 ) -> None:
     """Compare the derivatives of a function with central differences.
 
-    First order: the whole Jacobian of up to 200 input elements, random directions beyond that. Second order: the
-    derivative of a random combination of first derivatives along a random direction, by every pair of the modes.
+    First order: the whole Jacobian of up to 200 input elements, random directions beyond that, which are narrowed down
+    to one entry where they disagree. Second order: the derivative of a random combination of first derivatives along a
+    random direction, by every pair of the modes.
 
     Floating inputs are converted to float64, so that a function of float32 is checked with its digits; where the
     function computes in a coarser dtype all the same, step and tolerances fit that. Random numbers from `tg.random`
@@ -52,7 +53,7 @@ def gradcheck(
         GradcheckError: naming the worst entry, both values and their ratio, and the primitive whose own rule is wrong,
             if there is one.
         NotDifferentiableError: if there is a kink, a jump or an edge at the point; a GradcheckError too.
-        ConfigError: if `order`, `modes` or the inputs are not usable.
+        ConfigError: if the inputs or an option are not usable: no list of arguments, no floats, NaN, a step of 0.
 
     Example:
         >>> import numpy as np
@@ -61,8 +62,14 @@ def gradcheck(
     """
     if order not in (1, 2) or isinstance(modes, str) or not set(modes) <= {"reverse", "forward"} or not modes:
         raise ConfigError(f"gradcheck: order {order!r}, modes {modes!r}; give order 1 or 2 and ('reverse', 'forward')")
+    if (eps is not None and not eps > 0) or any(
+        tolerance is not None and not tolerance >= 0 for tolerance in (rtol, atol)
+    ):
+        raise ConfigError(
+            f"gradcheck: eps={eps}, rtol={rtol}, atol={atol}; give a step above 0 and tolerances of 0 or more"
+        )
     options = Options(tuple(modes), eps, rtol, atol, seed)
-    problem = Problem(function, inputs)
+    problem = _problem("gradcheck", function, inputs)
     point = problem.inputs.join(problem.points)
     _check_that_calls_agree(problem)
     for now in range(1, order + 1):
@@ -70,7 +77,9 @@ def gradcheck(
         if found is None:
             continue
         if isinstance(found, NoRuleError):
-            raise found
+            raise NoRuleError(
+                f"gradcheck, modes {options.modes}: {found}; or leave out the mode that needs it"
+            ) from found
         guilty = blame(lambda: problem.record(point), options, now)
         if isinstance(found, Mismatch):
             error = NotDifferentiableError if found.mode == "kink" else GradcheckError
@@ -82,6 +91,24 @@ def gradcheck(
         if guilty is None:
             raise found
         raise GradcheckError(f"gradcheck, order {now}: {guilty}") from found
+
+
+def _problem(name: str, function: Function, inputs: Sequence[Any]) -> Problem:
+    if not isinstance(inputs, (list, tuple)):
+        raise ConfigError(
+            f"{name}: inputs is a {type(inputs).__name__}; give a list with one entry for each argument: [a]"
+        )
+    problem = Problem(function, inputs)
+    point = problem.inputs.join(problem.points)
+    if not np.isfinite(point).all():
+        number = int(np.argmin(np.isfinite(point)))
+        raise ConfigError(
+            f"{name}: {problem.inputs.name(number)} is {point[number]}, where nothing has a derivative; give finite "
+            "numbers, and let the function put in others itself"
+        )
+    if not problem.first.results:
+        raise ConfigError(f"{name}: the function returned nothing that holds floats; return what it computes")
+    return problem
 
 
 def _check_that_calls_agree(problem: Problem) -> None:
@@ -112,14 +139,14 @@ def dot_product_check(
 
     Raises:
         GradcheckError: with both products, and the primitive whose own rules disagree, if there is one.
-        ConfigError: if no input is floating.
+        ConfigError: if the inputs are not usable, as for `gradcheck`.
 
     Example:
         >>> import numpy as np
         >>> from tinygrad_rnn.testing import dot_product_check
         >>> dot_product_check(lambda a: np.cumsum(np.exp(a)), [np.ones(1000)])
     """
-    problem = Problem(function, inputs)
+    problem = _problem("dot_product_check", function, inputs)
     assert problem.outputs is not None
     rng = np.random.default_rng(seed)
     allowed = max(1e-10, 1e3 * problem.precision) if rtol is None else rtol

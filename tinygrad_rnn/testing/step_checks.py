@@ -23,6 +23,7 @@ from .subject import (
     floats,
     moving,
     named_leaves,
+    run,
     slopes,
     step,
     tensor_of,
@@ -35,7 +36,9 @@ _POINTS = 3
 def shapes(subject: Subject) -> str:
     """A step returns an output (batch, ...) and a state like the one it was given, in the dtype of the cell."""
     shown = ""
-    for dtype in np.float64, np.float32:
+    own_dtype = subject.own_dtype
+    others = [dtype for dtype in dict.fromkeys([np.dtype(np.float64), own_dtype]) if dtype != np.float32]
+    for dtype in [*others, np.dtype(np.float32)]:
         kinds = set()
         for batch in 1, 3:
             cell, x = subject.fresh(dtype), Tensor(subject.inputs(1, batch, dtype)[0])
@@ -48,7 +51,7 @@ def shapes(subject: Subject) -> str:
                     )
                 if leaf.dtype.kind == "f" and leaf.dtype != cell._parameter_dtype() and list(cell.parameters()):
                     fail(
-                        f"initial_state of a {np.dtype(dtype)} cell: {name} is {leaf.dtype}",
+                        f"initial_state of a {dtype} cell: {name} is {leaf.dtype}",
                         "make it in the dtype of the cell: np.zeros(shape, self.from_input.weight.dtype)",
                     )
             state = subject.start(cell, batch, array_of(x))
@@ -60,20 +63,20 @@ def shapes(subject: Subject) -> str:
                     "return one tensor (batch, ...) as the output, and everything else in the state",
                 )
             if not matcher(state)(after):
-                fail(
-                    f"given the state {describe(state)}, it returned {describe(after)}",
-                    "return a state of the same nest, shapes and dtypes; Python numbers and x.dtype keep the dtype",
-                )
+                hint = "return a state of the same nest, shapes and dtypes; Python numbers and x.dtype keep the dtype"
+                if isinstance(state, dict) and isinstance(after, dict) and list(state) != list(after):
+                    hint = f"return the keys of initial_state, in its order: {', '.join(map(repr, state))}"
+                fail(f"given the state {describe(state)}, it returned {describe(after)}", hint)
             if y.dtype.kind == "f" and y.dtype != dtype and (list(cell.parameters()) or x.dtype.kind == "f"):
                 fail(
-                    f"a {np.dtype(dtype)} cell returned an output of {y.dtype}",
+                    f"a {dtype} cell returned an output of {y.dtype}",
                     "keep to the dtype of the inputs: Python numbers do, NumPy arrays and scalars of float64 do not",
                 )
             kinds.add(y.shape[1:])
             shown = f"for a batch of 3: y {describe(y)}, state {describe(after)}"
         if len(kinds) != 1:
             fail(f"a row of the output has shape {' or '.join(map(str, kinds))}, depending on the batch")
-    return shown + "; likewise in float64"
+    return f"{shown}; likewise in {' and '.join(map(str, others))}"
 
 
 def repeatable(subject: Subject) -> str:
@@ -159,6 +162,22 @@ def values_unseen(subject: Subject) -> str:
     return "the step runs without values, and gives the same for two batches at once"
 
 
+def finite(subject: Subject) -> str:
+    """From the initial state on, results and gradients are finite numbers."""
+    cell = subject.fresh()
+    xs = subject.inputs(_POINTS, 2)
+    inputs = moving({"x": xs, "state": arrays_of(subject.start(cell, 2, xs))})
+    out = run(cell, inputs["state"], inputs["x"])
+    for name, leaf in named_leaves(arrays_of(out)):
+        if not np.isfinite(leaf).all():
+            fail(f"{name} is {leaf[~np.isfinite(leaf)][0]}, {_POINTS} steps from the initial state")
+    arguments = {name: leaf for name, leaf in named_leaves(inputs) if leaf.dtype.kind == "f"} | trained(cell)
+    for name, slope in zip(arguments, slopes(contracted(out), list(arguments.values())), strict=True):
+        if not np.isfinite(slope).all():
+            fail(f"the gradient of {name} is {slope[~np.isfinite(slope)][0]}, though all results are finite")
+    return f"results and {len(arguments)} gradients over {_POINTS} steps from the initial state"
+
+
 def gradients(subject: Subject) -> str:
     """First and second derivatives of a step, in reverse mode, equal central differences in float64."""
     for seed in range(_POINTS):
@@ -194,6 +213,8 @@ def _as_function(subject: Subject, seed: int = 0) -> tuple[Any, list[Any]]:
     """Return a step as a function of input, state and parameters, and the values of these."""
     cell = subject.varied()
     inputs = [subject.inputs(1, 2, seed=seed)[0], arrays_of(subject.state(cell, 2, seed + 1)), arrays_of(trained(cell))]
+    if not all(np.isfinite(leaf).all() for _, leaf in _arguments(inputs)):
+        skip("the states that the cell gets into are not finite, see finite")
 
     def function(x: Any, state: Any, parameters: Any) -> dict[str, Any]:
         out = functional_call(cell, parameters, tensor_of(x), tree_map(tensor_of, state))

@@ -23,6 +23,10 @@ ENGINES: dict[str, Callable[..., tuple[Any, ...]]] = {"eager": scan}
 _PROBED_BATCH = 7
 
 
+class UncopiedError(Exception):
+    """A cell that cannot be copied, so that no check can run."""
+
+
 class Subject:
     """A cell under test. The cell itself is never called: every check gets copies of it.
 
@@ -55,6 +59,11 @@ class Subject:
     def eats_tokens(self) -> bool:
         """Whether the inputs are integers."""
         return self._example is not None and self._example.dtype.kind != "f"
+
+    @property
+    def own_dtype(self) -> np.dtype[Any]:
+        """The dtype of the cell as it was given."""
+        return np.dtype(self._cell._parameter_dtype())
 
     def fresh(self, dtype: Any = np.float64) -> Cell:
         """Return a copy of the cell as it was given, in a dtype, with dropout switched off."""
@@ -100,10 +109,7 @@ def _copied(cell: Cell, dtype: Any) -> Cell:
     try:
         clone = copy.deepcopy(cell)
     except Exception as error:
-        fail(
-            f"copy.deepcopy(cell) raises {type(error).__name__}: {error}",
-            "checks work on copies of the cell; keep graphs, locks and files out of its attributes",
-        )
+        raise UncopiedError(f"copy.deepcopy(cell) raises {type(error).__name__}: {error}") from error
     for _, module in clone.named_modules():
         if isinstance(module, Dropout):
             module.eval()
@@ -136,10 +142,10 @@ def _input_size(cell: Cell) -> int:
 
 def _checked_example(example: Any) -> Array:
     array = np.array(example.data if isinstance(example, Tensor) else example)
-    if array.ndim == 0 or array.dtype.kind not in "iuf" or (array == array[:1]).all():
+    if array.ndim == 0 or array.dtype.kind not in "iuf" or (array == array[:1]).all() or not np.isfinite(array).all():
         raise ConfigError(
             f"an example_input of {array.dtype} and shape {array.shape}; give several inputs of one step that differ: "
-            "(rows,) integer tokens or (rows, ...) numbers"
+            "(rows,) integer tokens or (rows, ...) finite numbers"
         )
     return array
 

@@ -163,6 +163,8 @@ def long_gradient(subject: Subject) -> str:
     cotangents = [rng.normal(size=leaf.shape) for leaf in floats(final)]
     total = sum(np.sum(leaf * c) for leaf, c in zip(floats(final), cotangents, strict=True))
     norm = _norm(slopes(total, floats(init))) / _norm(cotangents)
+    if np.isnan(norm):
+        warn(f"over {LONG} steps the gradient of the state becomes nan", "keep the state away from inf: see finite")
     rate = norm ** (1 / LONG)
     figure = f"over {LONG} steps the gradient of the state is multiplied with {norm:.1e}, {rate:.3g} a step"
     stated = f"(outside {RANGE[0]} to {RANGE[1]} a step)"
