@@ -1,6 +1,7 @@
-"""Strategies for hypothesis: arrays away from kinks, and the axes, shapes and indices that fit them.
+"""Strategies for hypothesis: tensors away from kinks, and the axes, shapes and indices that fit them.
 
 Those that draw `Arguments` give (arrays, keywords) of a call; those that draw `Keywords` take the shape of its array.
+`cells` and `padded_batches`, which are for recurrent networks, stand in `recurrent_strategies` and are found here too.
 """
 
 from __future__ import annotations
@@ -13,7 +14,21 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, mutually_broadcastable_shapes
 
+from ..core import Tensor
 from ..core.node import Array
+from .recurrent_strategies import PaddedBatch, cells, padded_batches
+
+__all__ = [
+    "PaddedBatch",
+    "axes",
+    "broadcastable_shapes",
+    "cells",
+    "indices",
+    "padded_batches",
+    "shapes",
+    "tensors",
+    "values",
+]
 
 Draw = st.DrawFn
 Shape = tuple[int, ...]
@@ -52,8 +67,60 @@ def values(draw: Draw, shape: Shape, number: int = 0, positive: bool = False) ->
     return np.asarray(np.abs(grid) + 0.3 if positive else grid)
 
 
+@st.composite
+def tensors(draw: Draw, shape: Shape | None = None, positive: bool = False, dtype: Any = np.float64) -> Tensor:
+    """Draw a tensor of `values` that requires grad.
+
+    Args:
+        shape: of the tensor; drawn where there is none.
+        positive: every element is above 0.3.
+        dtype: a floating dtype.
+
+    Example:
+        >>> import numpy as np
+        >>> from hypothesis import given
+        >>> from tinygrad_rnn.testing import gradcheck, strategies
+        >>> @given(strategies.tensors(positive=True))
+        ... def check(x):
+        ...     gradcheck(np.log, [x])
+        >>> check()
+    """
+    own = draw(shapes()) if shape is None else shape
+    return Tensor(draw(values(own, positive=positive)), requires_grad=True, dtype=dtype)
+
+
+def broadcastable_shapes(count: int = 2, max_dims: int = 3) -> st.SearchStrategy[tuple[Shape, ...]]:
+    """Draw shapes of arrays that NumPy combines, every axis of length 1 to 3.
+
+    Args:
+        count: how many shapes.
+        max_dims: the most axes that one of them has.
+
+    Example:
+        >>> import numpy as np
+        >>> from hypothesis import given
+        >>> from tinygrad_rnn.testing import strategies
+        >>> @given(strategies.broadcastable_shapes(3))
+        ... def check(shapes):
+        ...     assert len(shapes) == 3 and len(np.broadcast_shapes(*shapes)) <= 3
+        >>> check()
+    """
+    drawn = mutually_broadcastable_shapes(num_shapes=count, max_dims=max_dims, max_side=3)
+    return drawn.map(lambda found: found.input_shapes)
+
+
 def axes(shape: Shape, several: bool = True, none: bool = True) -> st.SearchStrategy[Any]:
-    """Draw an axis of a shape, counted from either end; with `several` a tuple of them, with `none` None too."""
+    """Draw an axis of a shape, counted from either end; with `several` a tuple of them, with `none` None too.
+
+    Example:
+        >>> import numpy as np
+        >>> from hypothesis import given
+        >>> from tinygrad_rnn.testing import strategies
+        >>> @given(strategies.axes((2, 1, 3)))
+        ... def check(axis):
+        ...     np.sum(np.ones((2, 1, 3)), axis=axis)
+        >>> check()
+    """
     choices: list[st.SearchStrategy[Any]] = [st.none()] if none else []
     if shape:
         axis = st.integers(-len(shape), len(shape) - 1)
@@ -69,15 +136,29 @@ def reductions(shape: Shape) -> Keywords:
 
 
 @st.composite
-def indices(draw: Draw, shape: Shape) -> Any:
+def indices(draw: Draw, shape: Shape, advanced: bool = True) -> Any:
     """Draw an index of an array: integers, slices of either direction, new axes, an ellipsis, integer arrays, a mask.
 
     Integer arrays may be negative and name an element more than once.
+
+    Args:
+        shape: of the array.
+        advanced: draw arrays and masks too, not basic indices alone.
+
+    Example:
+        >>> import numpy as np
+        >>> from hypothesis import given
+        >>> from tinygrad_rnn.testing import strategies
+        >>> @given(strategies.indices((2, 3), advanced=False))
+        ... def check(index):
+        ...     assert np.size(np.ones((2, 3))[index]) <= 6  # no element twice
+        >>> check()
     """
+    kinds = ["integer", "slice", "all", *(["array", "mask"] if advanced else []), "new"]
     parts: list[Any] = []
     common = draw(shapes(min_dims=1, max_dims=2))
     for n in shape:
-        kind = draw(st.sampled_from(["integer", "slice", "all", "array", "mask", "new"]))
+        kind = draw(st.sampled_from(kinds))
         if kind == "new":
             parts.append(None)
         if kind == "integer":
@@ -108,14 +189,13 @@ def one(draw: Draw, keywords: Any = None, positive: bool = False, min_dims: int 
 @st.composite
 def pair(draw: Draw, positive: tuple[bool, bool] = (False, False)) -> Arguments:
     """Draw two arrays of `values` that broadcast."""
-    both = draw(mutually_broadcastable_shapes(num_shapes=2, max_dims=3, max_side=3)).input_shapes
-    return [draw(values(shape, i, positive[i])) for i, shape in enumerate(both)], {}
+    return [draw(values(shape, i, positive[i])) for i, shape in enumerate(draw(broadcastable_shapes()))], {}
 
 
 @st.composite
 def three(draw: Draw, build: Callable[[Array, Array, Array], Arguments]) -> Arguments:
     """Draw three arrays of `values` that broadcast; `build` makes arrays and keywords of them."""
-    a, b, c = draw(mutually_broadcastable_shapes(num_shapes=3, max_dims=3, max_side=3)).input_shapes
+    a, b, c = draw(broadcastable_shapes(3))
     return build(draw(values(a, 0)), draw(values(b, 1)), draw(values(c, 2)))
 
 

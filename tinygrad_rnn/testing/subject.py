@@ -49,7 +49,7 @@ class Subject:
         self._example: Array | None = None
         self._size = 0
         if example_input is None:
-            self._size = _input_size(cell) if input_size is None else int(input_size)
+            self._size = found_input_size(cell) if input_size is None else int(input_size)
         elif input_size is not None:
             raise ConfigError("check_cell with input_size and example_input; give one of them")
         else:
@@ -116,7 +116,7 @@ def _copied(cell: Cell, dtype: Any) -> Cell:
     return clone.astype(dtype)
 
 
-def _input_size(cell: Cell) -> int:
+def found_input_size(cell: Cell) -> int:
     """Return the `input_size` of a cell, or the only length of a parameter's axis that it takes as one."""
     size = getattr(cell, "input_size", None)
     if isinstance(size, (int, np.integer)):
