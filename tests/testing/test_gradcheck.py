@@ -207,6 +207,25 @@ def test_a_rule_that_raises_is_named():
     assert "primitive squash" in message and "ShapeError" in message
 
 
+def test_a_rule_that_reads_what_is_not_saved_is_named_even_inside_the_rule_of_another():
+    forgets = tg.Primitive("forgets", np.tanh, saves=())
+    forgets.defvjp(lambda g, out, a: g * (1 - out * out))
+    outer = tg.Primitive("outer", lambda a: np.log(np.cosh(a)), saves=(0,))
+    outer.defvjp(lambda g, out, a: g * forgets(a))
+    for function, order in (forgets, 1), (outer, 2):
+        message = refused(lambda a: np.exp(function(a)), VECTOR, modes=("reverse",))  # noqa: B023
+        assert f"order {order}: To blame is primitive forgets (float64[3]): its rules read an argument" in message
+
+
+def test_an_error_of_the_function_itself_is_shown_as_it_is():
+    def raises(a):
+        if a.requires_grad:
+            a.register_hook(lambda g: g["wrong"])
+        return a * 1.0
+
+    refused(raises, VECTOR, error=IndexError)
+
+
 def test_scopes_say_which_of_several_calls_is_meant():
     wrong = primitive(lambda g, out, a: 2 * g * (1 - out * out))
     with tg.scope("encoder"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,7 +13,7 @@ from ..core.errors import TinygradRNNError
 from ..core.node import Node, ancestors
 from ..core.primitive import Primitive
 from .derivatives import Mismatch, Options, first_order, second_order
-from .problem import Problem, Record
+from .problem import Function, Problem, Record
 
 _EVERYTHING = frozenset({"out", "specs", *range(10_000)})
 # What a rule raises if it is wrong about shapes, names or what it saved.
@@ -94,6 +94,31 @@ def blame(record: Callable[[], Record], options: Options, order: int, within: st
                     return found
     except RULE_ERRORS:  # some operation cannot be called by itself
         return None
+    return None
+
+
+def unsaved(function: Function, inputs: Sequence[Any], options: Options, order: int) -> str | None:
+    """Return which primitive's rule raises for want of an argument or result that `saves` leaves out.
+
+    Args:
+        function: whose derivatives could not be computed.
+        inputs: as for `Problem`.
+        options: as for the check that failed.
+        order: of that check.
+    """
+    problem = Problem(function, inputs)
+    operations = _operations(problem.first if order == 1 else _derivative(problem, options))
+    nodes = {node.primitive: node for node in operations}
+    for primitive, node in nodes.items():
+        assert isinstance(primitive, Primitive)
+        with _saving_everything({primitive}):
+            found = check(Problem(function, inputs), options, order)
+        if not isinstance(found, Exception):
+            shapes = ", ".join(map(repr, node.specs))
+            return (
+                f"To blame is primitive {node.operation} ({shapes}): its rules read an argument or a result that it "
+                'does not save; name it in saves=, by its position or as "out"'
+            )
     return None
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import ConfigError, GradcheckError, NoRuleError
-from .blame import blame, check
-from .derivatives import Mismatch, Options
+from .blame import blame, check, unsaved
+from .derivatives import Options
 from .differences import NotDifferentiableError
 from .problem import Function, Problem
 
@@ -80,17 +80,15 @@ def gradcheck(
             raise NoRuleError(
                 f"gradcheck, modes {options.modes}: {found}; or leave out the mode that needs it"
             ) from found
+        if isinstance(found, Exception):
+            guilty = unsaved(function, inputs, options, now) or blame(lambda: problem.record(point), options, now)
+            if guilty is None:
+                raise found
+            raise GradcheckError(f"gradcheck, order {now}: {guilty}") from found
+        error = NotDifferentiableError if found.mode == "kink" else GradcheckError
         guilty = blame(lambda: problem.record(point), options, now)
-        if isinstance(found, Mismatch):
-            error = NotDifferentiableError if found.mode == "kink" else GradcheckError
-            name = f"gradcheck, order {now}: {found.text}"
-            other = (
-                "Each primitive is right by itself: does the function leave the graph, with .data, .item() or detach()?"
-            )
-            raise error(f"{name}. {guilty or other}")
-        if guilty is None:
-            raise found
-        raise GradcheckError(f"gradcheck, order {now}: {guilty}") from found
+        other = "Each primitive is right by itself: does the function leave the graph, with .data, .item() or detach()?"
+        raise error(f"gradcheck, order {now}: {found.text}. {guilty or other}")
 
 
 def _problem(name: str, function: Function, inputs: Sequence[Any]) -> Problem:
