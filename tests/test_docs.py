@@ -7,11 +7,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tinygrad_rnn.core.dispatch import implementations
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
+@pytest.fixture
+def _rules_of_pages_forgotten():
+    before = dict(implementations)
+    yield
+    implementations.clear()
+    implementations.update(before)
+
+
+@pytest.mark.usefixtures("_rules_of_pages_forgotten")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_examples_of_a_page_run(page):
     failed, _ = doctest.testfile(str(page), module_relative=False, optionflags=OPTIONS, encoding="utf-8")

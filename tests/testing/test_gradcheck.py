@@ -226,6 +226,13 @@ def test_an_error_of_the_function_itself_is_shown_as_it_is():
     refused(raises, VECTOR, error=IndexError)
 
 
+def test_a_rule_that_cannot_be_recorded_is_named():
+    bare = primitive(lambda g, out, a: g * np.vectorize(lambda t: 1 - t * t)(out))
+    gradcheck(bare, [VECTOR], order=1)
+    message = refused(bare, VECTOR)
+    assert "order 2: To blame is primitive squash (float64[3]): a rule of it raises ConversionError" in message
+
+
 def test_scopes_say_which_of_several_calls_is_meant():
     wrong = primitive(lambda g, out, a: 2 * g * (1 - out * out))
     with tg.scope("encoder"):
