@@ -310,7 +310,7 @@ BROKEN = {
         "repeatable unchanged rows values_unseen unrolled padding carried_state saving",
         "",
     ),
-    ReadsTheClock: ("unrolled", "reversed_time carried_state", "long_gradient"),
+    ReadsTheClock: ("unrolled", "reversed_time carried_state", ""),
     RemembersGraph: ("carried_state", "unchanged values_unseen per_sample_gradients float32 released", ""),
     DetachesSingleRows: ("per_sample_gradients", "padding", ""),
     DeadParameter: ("parameters_reached", "", ""),

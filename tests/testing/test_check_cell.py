@@ -303,15 +303,34 @@ def test_where_there_is_nothing_to_check_a_check_is_skipped(make, options, skipp
     assert found["skip"] == {"engines", *skipped.split()}
 
 
-def test_what_is_left_of_a_gradient_is_told_down_to_the_smallest_numbers():
-    class Fades(nn.Cell):
+@pytest.mark.parametrize(
+    ("factor", "figure"),
+    [
+        (0.05, "6.2e-261, 0.05 a step"),
+        (0.005, "6.2e-461, 0.005 a step: it vanishes"),
+        (50.0, "6.2e+339, 50 a step: it explodes"),
+        (0.0, "0, 0 a step: it vanishes"),
+    ],
+)
+def test_what_becomes_of_a_gradient_is_told_beyond_the_range_of_floats(factor, figure):
+    class Scales(nn.Cell):
         input_size = hidden_size = 3
 
         def forward(self, x, h):
-            h = 0.05 * h + x
+            h = factor * h + x
             return h, h
 
-    assert "multiplied with 6.2e-261, 0.05 a step" in testing.check_cell(Fades())["long_gradient"].reason
+    checks = {check.__name__: check for check in testing.cell_checks(Scales())}
+    assert f"multiplied with {figure}" in checks["long_gradient"].result().reason
+
+
+def test_a_gradient_through_a_coarse_dtype_is_not_lost_by_the_measurement():
+    class Coarse(Base):
+        def new(self, x, h):
+            h16 = np.tanh((self.from_input(x) + self.from_state(h)).astype(np.float16))
+            return h16.astype(h.dtype)
+
+    assert set(outcomes(Coarse())) == {"pass", "skip"}
 
 
 def test_checks_run_in_the_mode_that_the_cell_is_in():

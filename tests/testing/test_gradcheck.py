@@ -233,6 +233,15 @@ def test_a_rule_that_cannot_be_recorded_is_named():
     assert "order 2: To blame is primitive squash (float64[3]): a rule of it raises ConversionError" in message
 
 
+@pytest.mark.parametrize("size", [3, 100])
+def test_results_are_left_out_in_turn_so_that_joint_rules_have_to_bear_none(size):
+    both = tg.Primitive("both", lambda a: (np.sin(a), np.cos(a)), saves=("out",))
+    both.defvjp_joint(lambda gs, outs, args, needs: [gs[0] * outs[1] - (0.0 if gs[1] is None else gs[1] * outs[0])])
+    both.defjvp_joint(lambda tangents, outs, args: (tangents[0] * outs[1], -tangents[0] * outs[0]))
+    message = refused(both, np.linspace(-1, 1, size))
+    assert f"To blame is primitive both (float64[{size}], float64[{size}]): a rule of it raises TypeError" in message
+
+
 def test_scopes_say_which_of_several_calls_is_meant():
     wrong = primitive(lambda g, out, a: 2 * g * (1 - out * out))
     with tg.scope("encoder"):

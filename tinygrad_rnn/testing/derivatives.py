@@ -227,7 +227,7 @@ def first_order(problem: Problem, options: Options) -> Mismatch | None:
     ways = np.stack([direction.way for direction in directions], axis=1) if directions else np.zeros((0, 0))
     claims = []
     if "reverse" in options.modes:
-        left = np.eye(rows.size) if rows.size <= _FEW_RESULTS else rng.uniform(0.5, 1.5, (_SOME, rows.size))
+        left = np.eye(rows.size) if rows.size <= _FEW_RESULTS else _cotangents(rows, rng)
         pulled = [record.gradient(cotangent) for cotangent in left]
         if pulled:
             at = lambda u, v: float(record.gradient(u) @ v)
@@ -236,6 +236,15 @@ def first_order(problem: Problem, options: Options) -> Mismatch | None:
         pushed = np.stack([record.tangent(direction.way) for direction in directions], axis=1)
         claims.append(_Claim("forward mode", "jvp", pushed, None, lambda u, v: float(u @ record.tangent(v))))
     return comparison.judge(claims, 1)
+
+
+def _cotangents(rows: Blocks, rng: np.random.Generator) -> Array:
+    """Return random cotangents, some of them for one of several results alone."""
+    left = rng.uniform(0.5, 1.5, (_SOME, rows.size))
+    if len(rows.slices) > 1:
+        for row, part in zip(left[1::2], rows.slices, strict=False):
+            row[: part.start] = row[part.stop :] = 0.0
+    return left
 
 
 def second_order(problem: Problem, options: Options) -> Mismatch | None:

@@ -165,11 +165,14 @@ class Record:
         return float(max([np.finfo(spec.dtype).eps for spec in specs], default=np.finfo(np.float64).eps))
 
     def pull(self, cotangent: Array, record: bool = False) -> list[Any]:
-        """Return the cotangents of the inputs for one of the results, None where there is none."""
+        """Return the cotangents of the inputs for one of the results, None where there is none.
+
+        A result whose part is zero gets no cotangent at all: rules of several results have to bear that.
+        """
         wrap = Tensor._wrap if record else None
         seeds: list[tuple[Node, int, Any]] = []
         for out, part in zip(self.results, self.outputs.split(cotangent), strict=True):
-            if isinstance(out, Tensor) and out.node is not None:
+            if isinstance(out, Tensor) and out.node is not None and part.any():
                 seed = np.array(part, dtype=out.dtype)
                 seeds.append((out.node, out._index, Tensor._wrap(seed) if record else seed))
         with enable_grad():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -155,20 +156,33 @@ def carried_state(subject: Subject) -> str:
 def long_gradient(subject: Subject) -> str:
     """Over 200 steps the gradient of the state neither vanishes nor explodes, at the parameters as they are."""
     cell = subject.fresh()
-    init = moving(subject.state(cell, 2))
-    if not floats(init):
+    state = arrays_of(subject.state(cell, 2))
+    if not floats(state):
         skip("the state has no floating array")
-    final = run(cell, init, subject.inputs(LONG, 2))["state"]
+    xs, windows = subject.inputs(LONG, 2), []
+    for start in range(0, LONG, STEPS):
+        init = moving(state)
+        final = run(cell, init, xs[start : start + STEPS])["state"]
+        windows.append((init, final))
+        state = arrays_of(final)
     rng = np.random.default_rng(4)
-    cotangents = [rng.normal(size=leaf.shape) for leaf in floats(final)]
-    total = sum(np.sum(leaf * c) for leaf, c in zip(floats(final), cotangents, strict=True))
-    norm = _norm(slopes(total, floats(init))) / _norm(cotangents)
-    if np.isnan(norm):
+    cotangents = [rng.normal(size=leaf.shape) for leaf in floats(state)]
+    digits = 0.0
+    # Made as long as 1 after every window: over all steps the product may be too small or too large for a float64.
+    for init, final in reversed(windows):
+        length = _norm(cotangents)
+        total = sum(np.sum(leaf * (c / length)) for leaf, c in zip(floats(final), cotangents, strict=True))
+        cotangents = slopes(total, floats(init))
+        digits += float(np.log10(_norm(cotangents)))
+        if not np.isfinite(digits):
+            break
+    if np.isnan(digits):
         warn(f"over {LONG} steps the gradient of the state becomes nan", "keep the state away from inf: see finite")
-    rate = norm ** (1 / LONG)
-    figure = f"over {LONG} steps the gradient of the state is multiplied with {norm:.1e}, {rate:.3g} a step"
+    rate = 10 ** (digits / LONG)
+    norm = f"{Decimal(10) ** Decimal(digits):.1e}" if np.isfinite(digits) else f"{10**digits:g}"
+    figure = f"over {LONG} steps the gradient of the state is multiplied with {norm}, {rate:.3g} a step"
     stated = f"(outside {RANGE[0]} to {RANGE[1]} a step)"
-    if not np.isfinite(norm) or rate > RANGE[1]:
+    if rate > RANGE[1]:
         warn(
             f"{figure}: it explodes {stated}",
             "start with smaller recurrent weights, or orthogonal ones; clip gradients",
@@ -179,7 +193,7 @@ def long_gradient(subject: Subject) -> str:
 
 
 def _norm(arrays: list[Array]) -> float:
-    # Divided by the largest element first: the squares of what is left after many steps would be 0 in float64.
+    # Divided by the largest element first, whose square may be no float64.
     largest = max(float(np.abs(array).max(initial=0.0)) for array in arrays)
     if not 0.0 < largest < np.inf:
         return largest
