@@ -340,8 +340,8 @@ BROKEN = {
     ReturnsPairOfOutputs: ("shapes", "", ""),
     WritesToInput: (
         "unchanged",
-        "repeatable rows values_unseen gradients per_sample_gradients unrolled padding reversed_time carried_state "
-        "saving",
+        "repeatable rows values_unseen gradients forward_mode per_sample_gradients unrolled padding reversed_time "
+        "carried_state saving",
         "",
     ),
     WritesToParameter: (

@@ -249,6 +249,7 @@ def _cotangents(rows: Blocks, rng: np.random.Generator) -> Array:
 
 def second_order(problem: Problem, options: Options) -> Mismatch | None:
     """Compare the derivatives of first derivatives along a random direction, by every pair of the modes."""
+    problem = problem.curved()
     assert problem.outputs is not None
     rng = np.random.default_rng(options.seed + 1)
     rows, columns, record = problem.outputs, problem.inputs, problem.first

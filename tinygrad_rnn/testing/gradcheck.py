@@ -31,7 +31,8 @@ def gradcheck(
 
     First order: the whole Jacobian of up to 200 input elements, random directions beyond that, which are narrowed down
     to one entry where they disagree. Second order: the derivative of a random combination of first derivatives along a
-    random direction, by every pair of the modes.
+    random direction, by every pair of the modes, with the function between two curves: then tangents and cotangents
+    move with the point, and a rule that takes them for constants is found.
 
     Floating inputs are converted to float64, so that a function of float32 is checked with its digits; where the
     function computes in a coarser dtype all the same, step and tolerances fit that. Random numbers from `tg.random`
@@ -51,7 +52,7 @@ def gradcheck(
 
     Raises:
         GradcheckError: naming the worst entry, both values and their ratio, and the primitive whose own rule is wrong,
-            if there is one.
+            if there is one; or that the function changes its inputs in place.
         NotDifferentiableError: if there is a kink, a jump or an edge at the point; a GradcheckError too.
         ConfigError: if the inputs or an option are not usable: no list of arguments, no floats, NaN, a step of 0.
 
@@ -104,6 +105,11 @@ def _problem(name: str, function: Function, inputs: Sequence[Any]) -> Problem:
             f"{name}: {problem.inputs.name(number)} is {point[number]}, where nothing has a derivative; give finite "
             "numbers, and let the function put in others itself"
         )
+    for label, tensor, given in zip(problem.inputs.labels, problem.first.tensors, problem.points, strict=True):
+        if not np.array_equal(tensor._data, given.astype(tensor.dtype)):
+            raise GradcheckError(
+                f"{name}: the function changed {label} in place; return new arrays: a = a + 1, not a += 1"
+            )
     if not problem.first.results:
         raise ConfigError(f"{name}: the function returned nothing that holds floats; return what it computes")
     return problem

@@ -13,6 +13,7 @@ from ..core.errors import ConfigError, DtypeError, GradcheckError
 from ..core.forward import push
 from ..core.node import Array, Node, ancestors
 from ..core.tree import tree_flatten, tree_unflatten
+from .differences import scales
 
 Function = Callable[..., Any]
 
@@ -59,6 +60,20 @@ class Blocks:
                 place = [int(i) for i in np.unravel_index(number - part.start, shape)] if shape else []
                 return label + (str(place) if place else "")
         raise IndexError(number)
+
+
+def _is_float(leaf: Any) -> bool:
+    return isinstance(leaf, float) or getattr(getattr(leaf, "dtype", None), "kind", "") == "f"
+
+
+def _height(values: Array) -> float:
+    return float(np.abs(values[np.isfinite(values)]).max(initial=0.0)) or 1.0
+
+
+def _curve(tensor: Tensor, point: Array, size: Any) -> Any:
+    """Return a function of a tensor that has the value and the slope of the identity at a point, and is no line."""
+    off = tensor - np.asarray(point, tensor.dtype)
+    return tensor + off * (off * np.asarray(0.25 / size, tensor.dtype))
 
 
 class Problem:
@@ -110,11 +125,7 @@ class Problem:
         random.set_state(self._state)
         nest = self.function(*tree_unflatten(self.structure, leaves))
         names = places(nest, self.results)
-        found = [
-            (out, name)
-            for out, name in zip(tree_flatten(nest)[0], names, strict=True)
-            if isinstance(out, float) or getattr(getattr(out, "dtype", None), "kind", "") == "f"
-        ]
+        found = [(out, name) for out, name in zip(tree_flatten(nest)[0], names, strict=True) if _is_float(out)]
         shapes = [np.shape(out) for out, _ in found]
         if self.outputs is None:
             self.outputs = Blocks(shapes, [name for _, name in found])
@@ -130,6 +141,41 @@ class Problem:
         results = self.call(self.inputs.split(vector), requires_grad=False)[1]
         assert self.outputs is not None
         return self.outputs.join([out._data if isinstance(out, Tensor) else out for out in results])
+
+    def curved(self) -> Problem:
+        """Return the function between two curves that change neither its value at the point nor its slopes.
+
+        Inside, tangents and cotangents then depend on the point, so that a rule which takes them for constants is
+        right to first order and wrong to second.
+        """
+        assert self.outputs is not None
+        known = self.inputs.join(self.points)
+        rng = np.random.default_rng(0)
+        base = self.values(known)
+        near = self.values(
+            known
+            + 0.1
+            * np.concatenate([scales(point).reshape(-1) for point in self.points])
+            * rng.uniform(-1, 1, known.shape)
+        )
+        heights = [_height(np.concatenate([base[part], (near - base)[part]])) for part in self.outputs.slices]
+        values = self.outputs.split(base)
+
+        def function(*inputs: Any) -> Any:
+            leaves, structure = tree_flatten(inputs)
+            for i, point in zip(self.moving, self.points, strict=True):
+                leaves[i] = _curve(leaves[i], point, scales(point))
+            nest = self.function(*tree_unflatten(structure, leaves))
+            results, shape = tree_flatten(nest)
+            rest = iter(zip(values, heights, strict=True))
+            for i, out in enumerate(results):
+                if _is_float(out):
+                    value, height = next(rest)
+                    if isinstance(out, Tensor):
+                        results[i] = _curve(out, value, height)
+            return tree_unflatten(shape, results)
+
+        return Problem(function, tree_unflatten(self.structure, self.leaves), self.results)
 
     def record(self, vector: Array) -> Record:
         """Run the function at another point and record it."""
@@ -174,6 +220,7 @@ class Record:
         for out, part in zip(self.results, self.outputs.split(cotangent), strict=True):
             if isinstance(out, Tensor) and out.node is not None and part.any():
                 seed = np.array(part, dtype=out.dtype)
+                seed.flags.writeable = False
                 seeds.append((out.node, out._index, Tensor._wrap(seed) if record else seed))
         with enable_grad():
             return sweep(seeds, self.edges, wrap, retain_graph=True) if seeds else [None] * len(self.edges)
@@ -184,6 +231,7 @@ class Record:
         edges: dict[Edge, Any] = {}
         for edge, tensor, part in zip(self.edges, self.tensors, self.inputs.split(tangent), strict=True):
             seed = np.array(part, dtype=tensor.dtype)
+            seed.flags.writeable = False
             edges[edge] = Tensor._wrap(seed) if record else seed
         known = [isinstance(out, Tensor) and out.node is not None for out in self.results]
         with enable_grad():
