@@ -310,7 +310,7 @@ BROKEN = {
         "repeatable unchanged rows values_unseen unrolled padding carried_state saving",
         "",
     ),
-    ReadsTheClock: ("unrolled", "reversed_time carried_state", ""),
+    ReadsTheClock: ("unrolled", "reversed_time carried_state engines", ""),
     RemembersGraph: ("carried_state", "unchanged values_unseen per_sample_gradients float32 released", ""),
     DetachesSingleRows: ("per_sample_gradients", "padding", ""),
     DeadParameter: ("parameters_reached", "", ""),
@@ -321,7 +321,7 @@ BROKEN = {
     BranchesOnEveryRow: ("values_unseen", "per_sample_gradients", ""),
     Detaches: ("gradients", "", "long_gradient"),
     LeavesTheGraph: ("gradients", "values_unseen per_sample_gradients parameters_reached", "long_gradient"),
-    NoGrad: ("gradients", "", ""),
+    NoGrad: ("gradients", "engines", ""),
     DrawsNoise: (
         "repeatable",
         "unchanged rows values_unseen gradients unrolled padding reversed_time carried_state saving",
@@ -338,16 +338,11 @@ BROKEN = {
     NarrowsState: ("shapes", "", ""),
     ReturnsThree: ("shapes", "", ""),
     ReturnsPairOfOutputs: ("shapes", "", ""),
-    WritesToInput: (
-        "unchanged",
-        "repeatable rows values_unseen gradients forward_mode per_sample_gradients unrolled padding reversed_time "
-        "carried_state saving",
-        "",
-    ),
+    WritesToInput: ("shapes", "", ""),
     WritesToParameter: (
         "unchanged",
         "repeatable rows values_unseen gradients forward_mode per_sample_gradients unrolled padding reversed_time "
-        "carried_state saving",
+        "carried_state engines saving",
         "",
     ),
     ReusesBuffer: ("unchanged", "values_unseen gradients per_sample_gradients unrolled padding carried_state", ""),
@@ -370,7 +365,7 @@ def test_a_broken_cell_fails_the_check_meant_for_it_and_those_listed(kind):
 
 @pytest.mark.parametrize("kind", [Base, OwnPrimitive], ids=lambda kind: kind.__name__)
 def test_what_the_broken_cells_are_made_of_is_sound(kind):
-    assert set(outcomes(kind())) == {"pass", "skip"}
+    assert set(outcomes(kind())) <= {"pass", "skip"}
 
 
 def test_every_check_is_the_one_meant_for_some_cell():
@@ -385,7 +380,7 @@ def test_every_check_is_the_one_meant_for_some_cell():
         (DeadParameter, "parameters_reached", "unused (it is not in the graph)"),
         (CancelledParameter, "parameters_reached", "shift (its gradient is zero)"),
         (KeepsStateInClass, "unchanged", "KeepsStateInClass.history"),
-        (WritesToInput, "unchanged", "after a call, the input: state"),
+        (WritesToInput, "shapes", "output array is read-only"),
         (ReusesBuffer, "unchanged", "the result of the first: y"),
         (WrongVjp, "gradients", "primitive cubed"),
         (WrongJvp, "forward_mode", "primitive cubed"),

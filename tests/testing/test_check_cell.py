@@ -190,8 +190,9 @@ def test_a_check_raises_warns_or_skips():
     checks = {check.__name__: check for check in testing.cell_checks(Forgets())}
     with pytest.warns(testing.CellWarning, match="Forgets, long_gradient: over 200 steps"):
         checks["long_gradient"]()
-    with pytest.raises(unittest.SkipTest, match="only engine"):
-        checks["engines"]()
+    nothing = {check.__name__: check for check in testing.cell_checks(Sums())}
+    with pytest.raises(unittest.SkipTest, match="no parameter to train"):
+        nothing["parameters_reached"]()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         checks["rows"]()
@@ -215,12 +216,12 @@ def test_two_runs_give_the_same_table(kind):
 
 
 def test_a_cell_with_any_nest_for_a_state_passes():
-    assert set(outcomes(Nested(3, 5))) == {"pass", "skip"}
+    assert set(outcomes(Nested(3, 5))) <= {"pass", "skip"}
 
 
 def test_a_cell_of_tokens_passes_with_an_example():
     found = outcomes(Tokens(6, 5), example_input=np.arange(6))
-    assert set(found) == {"pass", "skip"}
+    assert set(found) <= {"pass", "skip"}
 
 
 def test_a_cell_of_other_features_passes_with_an_example():
@@ -229,7 +230,7 @@ def test_a_cell_of_other_features_passes_with_an_example():
             return super().new(np.log(x), h)
 
     found = outcomes(Logs(), example_input=np.random.default_rng(0).uniform(1, 2, (4, 3)))
-    assert set(found) == {"pass", "skip"}
+    assert set(found) <= {"pass", "skip"}
 
 
 class Sums(nn.Cell):
@@ -299,8 +300,8 @@ class Learned(Base):
 )
 def test_where_there_is_nothing_to_check_a_check_is_skipped(make, options, skipped):
     found = outcomes(make(), **options)
-    assert set(found) == {"pass", "skip"}
-    assert found["skip"] == {"engines", *skipped.split()}
+    assert set(found) <= {"pass", "skip"}
+    assert found.get("skip", set()) == set(skipped.split())
 
 
 @pytest.mark.parametrize(
@@ -330,7 +331,7 @@ def test_a_gradient_through_a_coarse_dtype_is_not_lost_by_the_measurement():
             h16 = np.tanh((self.from_input(x) + self.from_state(h)).astype(np.float16))
             return h16.astype(h.dtype)
 
-    assert set(outcomes(Coarse())) == {"pass", "skip"}
+    assert set(outcomes(Coarse())) <= {"pass", "skip"}
 
 
 def test_checks_run_in_the_mode_that_the_cell_is_in():

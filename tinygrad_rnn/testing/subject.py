@@ -13,12 +13,22 @@ from ..core.errors import CellError, ConfigError
 from ..core.node import Array
 from ..core.tree import tree_flatten, tree_map
 from ..nn import Cell, Dropout
-from ..scan import scan
+from ..scan import engine, scan
 from ..scan.checks import describe
+from ..scan.engines import available
 from .report import fail
 
-# Every way to run a step over time; each is called as `scan` is.
-ENGINES: dict[str, Callable[..., tuple[Any, ...]]] = {"eager": scan}
+
+def _by(name: str) -> Callable[..., tuple[Any, ...]]:
+    def run_by(*args: Any, **options: Any) -> tuple[Any, ...]:
+        with engine(name):
+            return scan(*args, **options)
+
+    return run_by
+
+
+# Every way to run a step over time that is there; each is called as `scan` is.
+ENGINES: dict[str, Callable[..., tuple[Any, ...]]] = {name: _by(name) for name in available()}
 
 _PROBED_BATCH = 7
 
@@ -163,9 +173,9 @@ def step(cell: Cell, x: Any, state: Any) -> dict[str, Any]:
     return {"y": out[0], "state": out[1]}
 
 
-def run(cell: Cell, init: Any, xs: Any, lengths: Any = None, engine: str = "eager", **options: Any) -> dict[str, Any]:
+def run(cell: Cell, init: Any, xs: Any, lengths: Any = None, by: str = "eager", **options: Any) -> dict[str, Any]:
     """Run a cell over time and name what it returns."""
-    ys, final, *states = ENGINES[engine](cell, init, xs, lengths, **options)
+    ys, final, *states = ENGINES[by](cell, init, xs, lengths, **options)
     return {"y": ys, "state": final, **({"states": states[0]} if states else {})}
 
 

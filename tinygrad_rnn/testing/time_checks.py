@@ -211,6 +211,6 @@ def engines(subject: Subject) -> str:
         options: dict[str, Any] = {"lengths": lengths, "reverse": reverse, "return_states": True}
         expected = _with_slopes(cell, init, xs, partial(run, **options))
         for name in others:
-            found = _with_slopes(cell, init, xs, partial(run, engine=name, **options))
+            found = _with_slopes(cell, init, xs, partial(run, by=name, **options))
             compare(f"engine {name}{', reversed' * reverse}{', with lengths' * bool(lengths)}", found, expected)
     return f"{', '.join(others)} equal eager, with all gradients"
