@@ -12,6 +12,7 @@ from ..core import Tensor
 from ..core.errors import TinygradRNNError
 from ..core.node import Node, ancestors
 from ..core.primitive import Primitive
+from ..scan import engine
 from .derivatives import Mismatch, Options, first_order, second_order
 from .problem import Function, Problem, Record
 
@@ -84,8 +85,10 @@ def blame(record: Callable[[], Record], options: Options, order: int, within: st
         within: which rules the operations are part of, for the message.
     """
     try:
-        primitives = {node.primitive for node in _operations(record()) if isinstance(node.primitive, Primitive)}
-        with _saving_everything(primitives):
+        # A compiled loop is one operation; run eagerly, it shows those that it is made of.
+        with engine("eager"):
+            primitives = {node.primitive for node in _operations(record()) if isinstance(node.primitive, Primitive)}
+        with _saving_everything(primitives), engine("eager"):
             run = record()
             moving = run.moving()
             for node in _operations(run):
