@@ -1,5 +1,5 @@
 """`python -m tinygrad_rnn` is the command `tinygrad-rnn`."""
 
-from tinygrad_rnn_start import main
+from .cli.start import main
 
 raise SystemExit(main())

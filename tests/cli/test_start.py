@@ -1,7 +1,7 @@
-"""The command starts without a traceback at Ctrl-C, and takes other kernels only where it is sure."""
+"""The command takes other kernels only where that is sure, in the same process and with the same arguments."""
 
+import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_rnn
-import tinygrad_rnn_start as start
+from tinygrad_rnn.cli import start
+from tinygrad_rnn.cli.kernels import better_kernels
 
 AVX512 = ["avx512f", "avx512dq", "avx512bw", "avx512vl", "avx512cd"]
 
@@ -21,92 +22,108 @@ def processor(vendor="AuthenticAMD", flags=("fpu", "avx2", *AVX512)):
     return f"{one}\n{one}\n"
 
 
-def python(*words, **more):
-    environment = {**os.environ, "PYTHONPATH": str(Path(tinygrad_rnn.__file__).parent.parent), **more}
-    return subprocess.run([sys.executable, *words], env=environment, capture_output=True, text=True, timeout=120)
-
-
 def test_an_amd_chip_with_avx512_takes_the_kernels_of_skylake():
-    assert start.better_kernels(processor()) == "SKYLAKEX"
+    assert better_kernels(processor()) == "SKYLAKEX"
 
 
 @pytest.mark.parametrize("vendor", ["GenuineIntel", "HygonGenuine", ""])
 def test_other_makers_chips_are_left_to_openblas(vendor):
-    assert start.better_kernels(processor(vendor)) is None
+    assert better_kernels(processor(vendor)) is None
 
 
 @pytest.mark.parametrize("lacking", AVX512)
 def test_a_chip_that_lacks_a_part_of_avx512_is_left_to_openblas(lacking):
     flags = [flag for flag in AVX512 if flag != lacking]
-    assert start.better_kernels(processor(flags=[*flags, f"{lacking}_other"])) is None
+    assert better_kernels(processor(flags=[*flags, f"{lacking}_other"])) is None
 
 
 @given(st.text())
 def test_a_text_of_any_other_kind_is_left_to_openblas(text):
-    assert start.better_kernels(text) is None
+    assert better_kernels(text) is None
 
 
-def test_the_kernels_are_set_where_nobody_has_set_them(monkeypatch):
-    monkeypatch.setattr(os, "environ", {})
+@pytest.fixture
+def begun(monkeypatch):
+    """The programs that were begun in place of this one, on Linux and with nothing set."""
+    programs = []
+    monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
+    monkeypatch.setattr(os, "execve", lambda *program: programs.append(program))
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-B", "-m", "tinygrad_rnn", "sample", "a b"])
+    return programs
+
+
+def test_the_process_begins_anew_with_the_kernels_set(begun):
+    start.choose_kernels(processor())
+    line = [sys.executable, "-B", "-m", "tinygrad_rnn", "sample", "a b"]
+    assert begun == [(sys.executable, line, {**os.environ, "OPENBLAS_CORETYPE": "SKYLAKEX"})]
+    assert "OPENBLAS_CORETYPE" not in os.environ
+
+
+def test_the_process_goes_on_where_other_kernels_are_not_sure_to_be_better(begun):
     start.choose_kernels(processor("GenuineIntel"))
-    assert os.environ == {}
+    assert begun == []
+
+
+@pytest.mark.parametrize("kernels", ["SKYLAKEX", "Haswell", ""])
+def test_the_process_goes_on_where_the_kernels_are_set(begun, monkeypatch, kernels):
+    monkeypatch.setenv("OPENBLAS_CORETYPE", kernels)
     start.choose_kernels(processor())
-    assert os.environ == {"OPENBLAS_CORETYPE": "SKYLAKEX"}
-    os.environ["OPENBLAS_CORETYPE"] = "Haswell"
+    assert begun == []
+
+
+def test_the_process_goes_on_under_windows(begun, monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
     start.choose_kernels(processor())
-    assert os.environ == {"OPENBLAS_CORETYPE": "Haswell"}
+    assert begun == []
 
 
-@pytest.mark.parametrize(
-    "words", [["-m", "tinygrad_rnn", "sample", "a b"], ["-m", "pytest"], ["tinygrad-rnn"]], ids=str
-)
-def test_only_a_process_of_its_own_begins_anew_once_numpy_is_there(monkeypatch, words):
-    begun = []
-    monkeypatch.setattr(os, "environ", {})
-    monkeypatch.setattr(sys, "orig_argv", ["python", *words])
-    monkeypatch.setattr(os, "execv", lambda program, line: begun.append((program, line)))
+def test_a_process_that_cannot_begin_anew_goes_on_as_it_is(begun, monkeypatch):
+    def refuse(*program):
+        raise FileNotFoundError
+
+    monkeypatch.setattr(os, "execve", refuse)
     start.choose_kernels(processor())
-    start.choose_kernels(processor())
-    own = [(sys.executable, [sys.executable, *words])]
-    assert begun == (own if words[:2] == ["-m", "tinygrad_rnn"] else [])
+    assert "OPENBLAS_CORETYPE" not in os.environ
 
 
-def test_the_start_imports_neither_numpy_nor_the_package():
-    code = "import sys, tinygrad_rnn_start; print({'numpy', 'tinygrad_rnn'} & set(sys.modules))"
-    assert python("-c", code).stdout == "set()\n"
-
-
-INTERRUPTED = """
-import os, signal, sys
-import tinygrad_rnn_start
-module, sys.argv[1] = sys.argv[1], "--help"
-class Finder:
-    def find_spec(name, path=None, target=None):
-        if name == module:
-            os.kill(os.getpid(), signal.SIGINT)
-sys.meta_path.insert(0, Finder)
-{before}
-sys.exit(tinygrad_rnn_start.main())
+# Python runs a module of this name before anything else.
+SITE = """
+import json, os, sys
+import tinygrad_rnn.cli.kernels, tinygrad_rnn.cli.main
+def command():
+    print(json.dumps([os.getpid(), sys.argv[1:], sys._xoptions, os.environ["OPENBLAS_CORETYPE"]]))
+    return 3
+tinygrad_rnn.cli.kernels.cpuinfo = lambda: {text!r}
+tinygrad_rnn.cli.main.main = command
+print("begun", flush=True)
 """
-MODULES = ["tinygrad_rnn", "numpy._core.multiarray", "tinygrad_rnn.core.tensor", "tinygrad_rnn.cli.options"]
+SCRIPT = "import sys\nfrom tinygrad_rnn.cli.start import main\nif __name__ == '__main__':\n    sys.exit(main())\n"
+ARGUMENTS = ["sample", "runs/a b", "--prime", "", "-m", "'$HOME'\n*", "ü\udcff"]
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_ctrl_c_during_any_import_is_one_line_and_130(module):
-    done = python("-c", INTERRUPTED.format(before=""), module)
-    assert (done.returncode, done.stdout, done.stderr) == (130, "", "tinygrad-rnn: stopped\n")
-
-
-def test_a_process_that_ignores_ctrl_c_goes_on(tmp_path):
-    before = "signal.signal(signal.SIGINT, signal.SIG_IGN)"
-    assert "Train a recurrent network" in python("-c", INTERRUPTED.format(before=before), MODULES[2]).stdout
-
-
-def test_ctrl_c_after_the_imports_is_handled_by_the_command(monkeypatch):
-    def stopped():
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("tinygrad_rnn.cli.main.main", stopped)
-    monkeypatch.setattr(start, "choose_kernels", lambda text: None)
-    assert start.main() == 130
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no exec")
+@pytest.mark.parametrize(
+    ("words", "options"),
+    [
+        (["-m", "tinygrad_rnn"], {}),
+        (["-X", "own=a b", "-m", "tinygrad_rnn"], {"own": "a b"}),
+        (["-X", "own=a b", "tinygrad-rnn"], {"own": "a b"}),
+    ],
+)
+def test_a_process_begins_anew_once_and_keeps_its_number_and_its_arguments(tmp_path, words, options):
+    (tmp_path / "sitecustomize.py").write_text(SITE.format(text=processor()))
+    (tmp_path / "tinygrad-rnn").write_text(SCRIPT)
+    path = os.pathsep.join([str(tmp_path), str(Path(tinygrad_rnn.__file__).parent.parent)])
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_CORETYPE"}
+    with subprocess.Popen(
+        [sys.executable, *words, *ARGUMENTS],
+        env=environment | {"PYTHONPATH": path},
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        out, _ = process.communicate(timeout=120)
+    *begun, said = out.splitlines()
+    assert begun == ["begun", "begun"] and process.returncode == 3
+    assert json.loads(said) == [process.pid, ARGUMENTS, options, "SKYLAKEX"]

@@ -17,9 +17,8 @@ from typing import Any
 import numpy as np
 import threadpoolctl  # type: ignore[import-untyped]
 
-from tinygrad_rnn_start import VARIABLE, better_kernels, cpuinfo, first_of
-
 from ..scan.engines import available
+from .kernels import VARIABLE, better_kernels, cpuinfo, first_of
 
 EXTRAS = ("llvmlite", "pygraphviz", "torch", "jax", "autograd", "mygrad", "hypothesis")
 SIZE = 512
