@@ -320,7 +320,7 @@ def constant(arg: Any) -> Any:
 
 def every_value(arg: Any) -> Any:
     """Return an argument as an array, to check what it holds; of a stand-in for many, the values of all of them."""
-    return arg.every_value() if isinstance(arg, Tensor) and arg._index < 0 else np.asarray(value_of(arg))  # type: ignore[attr-defined, no-any-return]
+    return arg.every_value() if isinstance(arg, Tensor) and arg._index < 0 else np.asarray(value_of(arg))  # type: ignore[attr-defined]
 
 
 def as_operand(arg: Any) -> Any:

@@ -12,8 +12,9 @@ import numpy as np
 from .errors import ConfigError
 
 _lock = Lock()
-# What a tracer calls in place of a draw: with the shape of uniform numbers, or with None where a generator is asked for.
-instead: ContextVar[Callable[[tuple[int, ...] | None], Any] | None] = ContextVar("tinygrad_rnn_instead", default=None)
+# What a tracer calls in place of a draw: with the shape of uniform numbers, or None where a generator is asked for.
+Draw = Callable[[tuple[int, ...] | None], Any]
+instead: ContextVar[Draw | None] = ContextVar("tinygrad_rnn_instead", default=None)
 _state = {"seed": 0, "call": 0}
 
 

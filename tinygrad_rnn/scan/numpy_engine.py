@@ -284,13 +284,13 @@ class Source:
             return self._text(edge)
         spec = spec_at(edge)
         for operand in reuse:
-            place = self._places.get(operand)
-            if place is not None and place.name in self._scratch_of and spec_at(operand) is not None:
+            known = self._places.get(operand)
+            if known is not None and known.name in self._scratch_of:
                 same = spec_at(operand).shape == spec.shape and spec_at(operand).dtype == spec.dtype
                 if same and self._last_read.get(operand) is edge[0] and operand not in self._root:
-                    self._places[edge] = place
-                    self._scratch_of[place.name] = edge
-                    return place.name
+                    self._places[edge] = known
+                    self._scratch_of[known.name] = edge
+                    return known.name
         pool = self._free.setdefault((spec.shape, spec.dtype), [])
         if pool:
             name = pool.pop()

@@ -41,10 +41,10 @@ def native_engine(step: Step) -> Program:
 
     def program(arrays: Sequence[Array], time: int, reverse: bool) -> list[Array]:
         key = ("native", time.bit_length(), reverse)
-        found = step.cache.get(key)
+        found: Loop | None = step.cache.get(key)
         if found is None:
             found = step.cache[key] = Loop(prepared(step), time, reverse, host_target())
-        return found(arrays, time)  # type: ignore[no-any-return]
+        return found(arrays, time)
 
     return program
 
@@ -116,7 +116,7 @@ class Loop:
         self._offsets: list[tuple[int, int]] = []
         offset = 0
         for number, array in enumerate(plan.arrays):
-            key = (array.key, 0) if array.kind == "x" else array.key
+            key: Any = (array.key, 0) if array.kind == "x" else array.key
             size = math.prod(array.shape) * array.dtype.itemsize
             if array.kind in ("x", "constant") and key in places:
                 self._given.append((number, places[key]))
@@ -138,7 +138,8 @@ class Loop:
                 size *= 2
             elif array.kind == "packed":
                 self._packed.append((number, key))
-                size = packed_size(*array.shape, array.dtype, self.target) * array.dtype.itemsize
+                depth, width = array.shape
+                size = packed_size(depth, width, array.dtype, self.target) * array.dtype.itemsize
             elif array.kind == "sum":
                 self._summed.append(number)
                 size *= _cores()

@@ -164,12 +164,12 @@ class Plan:
                 raise UnsupportedError(f"{node.operation} of shape {part.shape}")
             if part.dtype.name not in ("float32", "float64", "bool"):
                 raise UnsupportedError(f"{node.operation} of dtype {part.dtype}")
-        row_parents = [(p, s) for p, s in zip(node.parents, node.slots, strict=True) if p in rowwise]
+        row_parents = [(p, s) for p, s in zip(node.parents, node.slots, strict=True) if p is not None and p in rowwise]
         if not row_parents:
             raise UnsupportedError(f"{node.operation} of what is no row of the batch")
         name = node.operation
         if is_elementwise(node):
-            if any(len(p.specs[s].shape) != len(spec.shape) for p, s in row_parents):  # type: ignore[union-attr]
+            if any(len(p.specs[s].shape) != len(spec.shape) for p, s in row_parents):
                 raise UnsupportedError(f"{name} that sets rows against columns")
         elif name == "matmul":
             if not is_product_with_matrix(node) or node.parents[1] not in self.schedule.constant:
@@ -413,8 +413,8 @@ class Plan:
                     edge in made
                     and edge not in self.layouts
                     and spec_at(edge).dtype == whole.dtype
-                    and parent.operation != "concatenate"
-                ):  # type: ignore[union-attr]
+                    and edge[0].operation != "concatenate"
+                ):
                     self.layouts[edge] = part
                 else:
                     apart.append(Fused(part.width, copies=[(edge, part)]))
@@ -437,7 +437,8 @@ class Plan:
                     if edge != base or inside.get(base[0]) is not group or base[0].operation in _REDUCES:
                         needed.append(base)
         for node in self._order:
-            needed += [self.base((node.parents[0], node.slots[0])).edge, (node, 0)]
+            left: Edge = (node.parents[0], node.slots[0])  # type: ignore[assignment]
+            needed += [self.base(left).edge, (node, 0)]
         for deferred in self.schedule.deferred.values():
             needed += [self.base(edge).edge for edge in deferred.operands]
         for edge in needed:
