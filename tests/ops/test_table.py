@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import Phase, assume, given, settings
+from hypothesis import Phase, assume, given, seed, settings
 from hypothesis import strategies as st
 
 import tinygrad_rnn as tg
@@ -87,6 +87,32 @@ diagonals, choice = st.integers(-2, 2), st.sampled_from
 squares, chain = several((2, 2), (2, 2)), several((2, 3), (3, 2), (2, 4))
 
 
+def both_have_axes(drawn):
+    return min(a.ndim for a in drawn[0]) > 0
+
+
+@st.composite
+def separated(draw, *shapes):
+    """Draw a matrix whose singular values, and whose symmetric part's eigenvalues, are about 1, 2 and 3."""
+    shape = draw(choice(shapes))
+    diagonal = np.eye(*shape[-2:]) * (1 + np.arange(shape[-1]))
+    return [diagonal + 0.3 * draw(values(shape))], {}
+
+
+def spectrum(a):
+    found, vectors = np.linalg.eigh(a + a.swapaxes(-1, -2))
+    return found, vectors**2  # without their signs
+
+
+def eigenvalues(a):
+    return np.linalg.eigvalsh(a + a.swapaxes(-1, -2))
+
+
+def singular(a):
+    u, s, vh = np.linalg.svd(a, full_matrices=False)
+    return u**2, s, vh**2
+
+
 def positive_cholesky(a):
     return np.linalg.cholesky(a @ a.swapaxes(-1, -2))
 
@@ -143,7 +169,7 @@ TABLE = [
     Row(
         "einsum",
         lambda a, b: np.einsum("...i,...i->i...", a, b),
-        pair().filter(lambda d: min(a.ndim for a in d[0]) > 0),
+        pair().filter(both_have_axes),
     ),
     *rows(
         [np.inner, np.vdot, np.outer, np.kron, np.tensordot, np.linalg.tensordot],
@@ -154,11 +180,21 @@ TABLE = [
     *rows([np.linalg.cross], several((2, 3), (2, 3)), nearly=True),
     *rows([np.linalg.outer], several((2,), (3,))),
     *rows([np.linalg.matrix_transpose], several((2, 3, 4))),
+    Row("linalg.diagonal", np.linalg.diagonal, several((2, 3, 4))),
+    Row("linalg.trace", np.linalg.trace, several((2, 3, 4)), np.linalg.trace),
+    Row("vecdot", np.vecdot, several((2, 2, 3), (2, 3)), lambda a, b: np.sum(a * b, axis=-1)),
+    Row("linalg.vecdot", np.linalg.vecdot, several((2, 3), (2, 3)), lambda a, b: np.sum(a * b, axis=-1)),
+    *rows([np.linalg.vector_norm], one(reductions), nearly=True),
+    *rows([np.linalg.matrix_norm], several((2, 3, 2), keepdims=st.booleans()), nearly=True),
     *rows([np.diff], one(one_axis, min_dims=1)),
     Row("linspace", lambda a, b: np.linspace(a, b, 4), both, lambda a, b: np.linspace(a, b, 4)),
     *rows([np.linalg.inv, np.linalg.det], regular(), dtypes=FLOATS[1:]),
     *rows([np.linalg.solve], regular((2, 3, 2)), dtypes=FLOATS[1:]),
     Row("cholesky", positive_cholesky, regular(), positive_cholesky, dtypes=FLOATS[1:]),
+    Row("eigh", spectrum, separated((3, 3), (2, 2, 2)), dtypes=FLOATS[1:]),
+    Row("svd", singular, separated((2, 3), (2, 3, 2)), dtypes=FLOATS[1:]),
+    Row("eigvalsh", eigenvalues, separated((3, 3)), eigenvalues, dtypes=FLOATS[1:]),
+    *rows([np.linalg.svdvals, np.linalg.pinv], separated((2, 3), (2, 3, 2)), nearly=True, dtypes=FLOATS[1:]),
     Row("multi_dot", lambda *a: np.linalg.multi_dot(a), chain, lambda *a: np.linalg.multi_dot(a), FLOATS[1:]),
     *rows([np.linalg.matrix_power], several((2, 2), n=st.integers(0, 5)), nearly=True),
     *rows([np.gradient], several((3, 4), axis=choice([0, -1])), nearly=True),
@@ -169,6 +205,13 @@ TABLE = [
         lambda a, ord: np.linalg.norm(a, ord),
         several((3, 2), ord=choice([None, "fro", 1, -1, np.inf, -np.inf])).map(without_equal_sums),
         lambda a, ord: np.linalg.norm(a, ord),
+    ),
+    Row(
+        "norms of singular values",
+        lambda a, ord: np.linalg.norm(a, ord, (-2, -1)),
+        st.tuples(separated((2, 3), (2, 3, 2)), choice([2, -2, "nuc"])).map(lambda d: (d[0][0], {"ord": d[1]})),
+        lambda a, ord: np.linalg.norm(a, ord, (-2, -1)),
+        FLOATS[1:],
     ),
     Row(
         "vector norms",
@@ -196,7 +239,11 @@ TABLE = [
         lambda a, axis, n: np.repeat(a, n, axis),
         several((2, 3), axis=choice([None, 0, -1]), n=st.integers(0, 3)),
     ),
-    Row("repeat each", lambda a, n: np.repeat(a, n, 1), several((2, 3), n=st.tuples(*[st.integers(0, 2)] * 3))),
+    Row(
+        "repeat each",
+        lambda a, n: np.repeat(a, n, 1),
+        several((2, 3), n=st.tuples(*[st.integers(0, 2)] * 3).map(np.array)),
+    ),
     Row("tile", lambda a, n: np.tile(a, n), several((2, 3), n=choice([2, (2, 1), (1, 2, 3)]))),
     *rows([np.diag], several((3,), k=diagonals)),
     Row("diag of a matrix", np.diag, several((3, 4), k=diagonals)),
@@ -221,6 +268,12 @@ TABLE = [
     Row("relu", tg.relu, real, lambda a: np.where(a > 0, a, 0)),
     Row("silu", tg.silu, real, lambda a: a / (1 + np.exp(-a))),
     Row("gelu", tg.gelu, real, lambda a: a * (1 + erf(a / math.sqrt(2))) / 2),
+    Row(
+        "gelu with tanh",
+        tg.gelu,
+        one(lambda shape: st.just({"approximate": True})),
+        lambda a, approximate: a * (1 + np.tanh(math.sqrt(2 / math.pi) * (a + 0.044715 * a**3))) / 2,
+    ),
     Row("softplus", tg.softplus, real, lambda a: np.log1p(np.exp(a))),
     Row("logsumexp", tg.logsumexp, one(reductions), lambda a, **k: np.log(np.sum(np.exp(a), **k))),
     Row(
@@ -234,6 +287,20 @@ TABLE = [
     ),
 ]
 each_row = pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
+
+
+def drawings(row, count):
+    """Return as many draws of a row's arguments in float64, the same at every call."""
+    found = []
+
+    @seed(0)
+    @settings(max_examples=count + 1, database=None, deadline=None, phases=[Phase.generate])
+    @given(row.drawn.filter(lambda drawn: drawn[1].get("dtype") in (None, np.float64)))
+    def collect(drawn):
+        found.append(drawn)
+
+    collect()
+    return found[-count:]  # the first one is the simplest that there is, an array of one element mostly
 
 
 def parts(result):

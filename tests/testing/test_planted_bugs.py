@@ -63,9 +63,12 @@ EXAMPLES = {
     "slogdet": ([REGULAR], {}),
     "solve": ([REGULAR, A], {}),
     "cholesky": ([REGULAR @ REGULAR.T], {}),
+    "eigh": ([A + np.diag([1.0, 2.0, 4.0])], {"lower": True}),
+    "svd": ([TALL + np.eye(4, 3) * [1, 2, 4]], {}),
+    "pinv": ([TALL + np.eye(4, 3)], {"rcond": None}),
 }
 # Where NumPy reads only the lower triangle of a symmetric argument, the rules speak of symmetric changes of it.
-SYMMETRIC = {"cholesky"}
+SYMMETRIC = {"cholesky", "eigh"}
 POSITIVE = {"sqrt", "log", "log1p", "log2", "log10", "reciprocal", "cbrt"}
 
 

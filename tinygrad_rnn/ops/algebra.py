@@ -52,6 +52,15 @@ def _vdot(a: Any, b: Any) -> Any:
     return np.matmul(_array(a).reshape(-1), _array(b).reshape(-1))
 
 
+def _vecdot(a: Any, b: Any, axis: int = -1) -> Any:
+    a, b = [np.moveaxis(_array(t), axis, -1) for t in (a, b)]
+    return np.matmul(a[..., None, :], b[..., None])[..., 0, 0]
+
+
+implements(np.vecdot)(_vecdot)
+implements(np.linalg.vecdot)(_vecdot)
+
+
 @implements(np.kron)
 def _kron(a: Any, b: Any) -> Any:
     a, b = _array(a), _array(b)
@@ -234,6 +243,11 @@ def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> 
         sums = np.sum(np.abs(x), axis=summed, keepdims=True)
         found = (np.max if ord > 0 else np.min)(sums, axis=kept, keepdims=True)
         return found if keepdims else np.squeeze(found, axis=(rows, columns))
+    if len(axes) == 2 and ord in (2, -2, "nuc"):
+        singular = np.linalg.svd(np.moveaxis(x, axes, (-2, -1)), compute_uv=False)
+        reduce = np.sum if ord == "nuc" else np.max if ord > 0 else np.min
+        found = reduce(singular, axis=-1)
+        return np.expand_dims(found, tuple(sorted([i % x.ndim for i in axes]))) if keepdims else found
     if len(axes) != 1 or isinstance(ord, str):
         raise NoRuleError(f"norm of order {ord!r} over axes {axes} of a tensor; compose it from other functions")
     if ord is None or ord == 2:
@@ -247,24 +261,22 @@ def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> 
     return np.sum(np.abs(x) ** ord, axis=axes, keepdims=keepdims) ** (1.0 / ord)
 
 
-def _phi(a: Any) -> Any:
-    """Return the lower triangle with half of the diagonal."""
-    n = a.shape[-1]
-    return a * (np.tri(n, dtype=a.dtype) - 0.5 * np.eye(n, dtype=a.dtype))
+@implements(np.linalg.vector_norm)
+def _vector_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
+    if axis is None:
+        found = _norm(x.reshape(-1), ord)
+        return found.reshape((1,) * x.ndim) if keepdims else found
+    if isinstance(axis, int):
+        return _norm(x, ord, axis, keepdims)
+    axes = normalize_axis_tuple(axis, x.ndim)
+    rest = tuple([i for i in range(x.ndim) if i not in axes])
+    found = _norm(np.transpose(x, (*rest, *axes)).reshape((*[x.shape[i] for i in rest], -1)), ord, -1)
+    return found.reshape(tuple([1 if i in axes else n for i, n in enumerate(x.shape)])) if keepdims else found
 
 
-def _cholesky_vjp(g: Any, out: Any, a: Any) -> Any:
-    inverse = np.linalg.inv(out)
-    inner = _transposed(inverse) @ _phi(_transposed(out) @ g) @ inverse
-    return (inner + _transposed(inner)) / 2
-
-
-cholesky = Primitive("cholesky", np.linalg.cholesky, saves=("out",))
-cholesky.defvjp(_cholesky_vjp)
-cholesky.defjvp(
-    lambda da, out, a: out @ _phi(np.linalg.inv(out) @ ((da + _transposed(da)) / 2) @ _transposed(np.linalg.inv(out)))
-)
-implements(np.linalg.cholesky)(cholesky)
+@implements(np.linalg.matrix_norm)
+def _matrix_norm(x: Any, keepdims: bool = False, ord: Any = "fro") -> Any:
+    return _norm(x, ord, (-2, -1), keepdims)
 
 
 @implements(np.linalg.multi_dot)

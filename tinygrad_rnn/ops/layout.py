@@ -203,6 +203,16 @@ def _trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     return np.sum(np.diagonal(a, offset, axis1, axis2), axis=-1)
 
 
+@implements(np.linalg.diagonal)
+def _last_diagonal(x: Any, offset: int = 0) -> Any:
+    return np.diagonal(x, offset, -2, -1)
+
+
+@implements(np.linalg.trace)
+def _last_trace(x: Any, offset: int = 0) -> Any:
+    return np.trace(x, offset, -2, -1)
+
+
 def _reorder(a: Any, order: Any, axis: int) -> Any:
     return np.take_along_axis(a, order, axis)
 
