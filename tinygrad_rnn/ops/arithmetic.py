@@ -98,6 +98,15 @@ def _where(condition: Any, *choices: Any) -> Any:
     return where(condition, as_operand(a), as_operand(b))
 
 
+@implements(np.select)
+def _select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
+    if len(condlist) != len(choicelist):
+        raise ValueError(f"select of {len(condlist)} conditions and {len(choicelist)} choices; give as many of each")
+    for condition, choice in reversed(list(zip(condlist, choicelist, strict=True))):
+        default = _where(condition, choice, default)
+    return default
+
+
 clip = Primitive("clip", np.clip, saves=(0, 1, 2))
 clip.defvjp(
     lambda g, out, a, low, high: g * (np.greater_equal(a, low) & np.less_equal(a, high)),

@@ -74,3 +74,8 @@ def _astype(a: Any, dtype: Any) -> Any:
 @implements(np.copy)
 def _copy(a: Any) -> Any:
     return as_operand(a)
+
+
+# A real number is its own conjugate.
+implements(np.conjugate)(_copy)
+implements(np.real)(_copy)
