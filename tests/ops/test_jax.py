@@ -1,6 +1,8 @@
 """JAX as a second opinion: values, both modes and both second orders of every function of the table, to 1e-8.
 
 A row's function is written with `np` and `tg`; the same code runs in JAX with `jax.numpy` and `jax.nn` in their place.
+Conventions that differ (ties, kinks, bounds) do not meet here: the table draws its arguments away from them, and
+test_choices.py says what was chosen there.
 """
 
 import types
