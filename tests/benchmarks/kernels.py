@@ -84,6 +84,7 @@ def measure(
     left = left.T if turned else left
     right = rng.standard_normal((depth, columns)).astype(dtype)
     out, theirs = np.empty((rows, columns), dtype), np.empty((rows, columns), dtype)
+    workspace = np.empty(products.workspace_size(dtype, target), dtype)
     panels = np.empty(products.packed_size(depth, columns, dtype, target), dtype)
     strides = [stride // left.itemsize for stride in left.strides]
     packing = (right.ctypes.data, columns, 1, depth, columns, panels.ctypes.data)
@@ -97,7 +98,7 @@ def measure(
     def unpacked(repeats: int) -> None:
         result = (out.ctypes.data, columns, 0)
         operands = (left.ctypes.data, *strides, right.ctypes.data, columns, 1)
-        kernels.unpacked(repeats, rows, columns, depth, *operands, *result)
+        kernels.unpacked(repeats, rows, columns, depth, *operands, *result, workspace.ctypes.data)
 
     def matmul(repeats: int) -> None:
         for _ in range(repeats):

@@ -67,7 +67,9 @@ def multiply(left, right, out, accumulate, width, before=True):
         panels = packed(right, width)
         product(*shape, left.ctypes.data, *strides(left), panels.ctypes.data, *result)
     else:
-        product_unpacked(*shape, left.ctypes.data, *strides(left), right.ctypes.data, *strides(right), *result)
+        workspace = np.empty(products.workspace_size(left.dtype, host(width)), left.dtype)
+        operands = (left.ctypes.data, *strides(left), right.ctypes.data, *strides(right))
+        product_unpacked(*shape, *operands, *result, workspace.ctypes.data)
 
 
 def laid_out(rng, rows, columns, dtype, transposed, gap):

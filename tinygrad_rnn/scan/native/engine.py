@@ -24,7 +24,7 @@ from .layout import UnsupportedError
 from .library import library
 from .loops import emit_loop, emit_sums
 from .plan import Plan
-from .products import packed_size
+from .products import packed_size, workspace_size
 from .target import Target, compile_module, host
 
 _ALIGNMENT = 64
@@ -143,6 +143,8 @@ class Loop:
             elif array.kind == "sum":
                 self._summed.append(number)
                 size *= _cores()
+            elif array.kind == "workspace":
+                size = workspace_size(array.dtype, self.target) * array.dtype.itemsize * _cores()
             self._offsets.append((number, offset))
             offset += -(-size // _ALIGNMENT) * _ALIGNMENT
         self._private = offset + _ALIGNMENT

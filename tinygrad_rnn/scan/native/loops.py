@@ -16,7 +16,7 @@ from .emission import I64, counting, element_type, integer, intrinsic, load, spl
 from .layout import Layout
 from .library import library
 from .plan import _REDUCES, Fused, Plan, Product
-from .products import panel_width
+from .products import panel_width, workspace_size
 from .target import CONTRACT, Target
 
 _BYTE = ir.IntType(8)
@@ -52,18 +52,21 @@ def emit_sums(module: ir.Module, plan: Plan, target: Target) -> None:
         first, count = _share(builder, extent, unit, part, parts)
         if by_columns:
             right, out = builder.gep(right, [first]), builder.gep(out, [first])
-            size = [integer(a.width), count]
+            extents = [integer(a.width), count]
         else:
             left, out = builder.gep(left, [first]), builder.gep(out, [builder.mul(first, integer(g.width))])
-            size = [count, integer(g.width)]
+            extents = [count, integer(g.width)]
         depth = builder.mul(time, integer(plan.rows))
+        size = workspace_size(a.dtype, target)
+        workspaces = _array(builder, arrays, plan.workspaces[a.dtype], element)
+        workspace = builder.gep(workspaces, [builder.mul(part, integer(size))])
         builder.call(
             product,
             [
-                *[*size, depth],
+                *[*extents, depth],
                 *[left, integer(1), integer(a.row_stride)],
                 *[right, integer(g.row_stride), integer(1)],
-                *[out, integer(g.width), integer(1)],
+                *[out, integer(g.width), integer(1), workspace],
             ],
         )
     builder.ret_void()

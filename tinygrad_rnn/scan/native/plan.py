@@ -22,7 +22,7 @@ class Array(NamedTuple):
     Args:
         kind: "x", "constant" (an input, or computed once), "packed" (a weight in panels), "state" (all steps of a leaf
             of the state, or two that take turns), "stack", "scratch" (rows of one step), "sum" (a row for each thread)
-            or "total" (a deferred product).
+            or "total" (a deferred product), "workspace" (of a thread).
         key: what it holds: a node, an edge, or the number of a leaf of the state.
         shape: of the part that does not depend on the number of steps.
         dtype: of its elements.
@@ -503,6 +503,9 @@ class Plan:
             spec = self.step.carry[k].specs[0]
             number = self._array("total", k, spec.shape, spec.dtype)
             self.products.append((k, a, g, number))
+        self.workspaces = {
+            dtype: self._array("workspace", dtype, (), dtype) for dtype in {a.dtype for _, a, _, _ in self.products}
+        }
 
     def _stacked_layout(self, edge: Edge) -> Layout:
         base, start = self.base(edge)

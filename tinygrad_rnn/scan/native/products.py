@@ -25,6 +25,8 @@ from .target import Target
 _DEPTH = 256
 # The copy of a block of rows of the left operand, in bytes: it stays in the second-level cache, and fits a small stack.
 _BLOCK = 112 * 1024
+# So many such blocks share a panel that is packed as it is needed; the workspace of the caller holds their copies.
+_LARGER = 5
 # A wide product reads each row of the left operand so often that copying it into tiles pays.
 _WIDE = 1024
 # The right operand streams from the outer caches, in bytes: how far ahead of its use a line is asked for.
@@ -84,10 +86,11 @@ def emit_product(module: ir.Module, dtype: DTypeLike, target: Target) -> ir.Func
 def emit_product_unpacked(module: ir.Module, dtype: DTypeLike, target: Target) -> ir.Function:
     """Emit the function that multiplies by a right operand as it lies in memory.
 
-    It packs what it needs on its stack, once for every block of rows: right for operands that are used once and have
-    many rows of the left operand to serve, such as the gradient of a weight. Its IR name is `product_unpacked_f32` or
-    `_f64`, its arguments `(M, N, K, left, row_stride, k_stride, right, right_row_stride, right_column_stride, product,
-    product_stride, accumulate)`; the rest is as in `emit_product`, and so are the bits of the result.
+    It packs what it needs once for every large block of rows: right for operands that are used once and have many rows
+    of the left operand to serve, such as the gradient of a weight. Its IR name is `product_unpacked_f32` or `_f64`, its
+    arguments `(M, N, K, left, row_stride, k_stride, right, right_row_stride, right_column_stride, product,
+    product_stride, accumulate, workspace)`, where workspace points to `workspace_size(dtype, target)` elements that
+    are no other thread's; the rest is as in `emit_product`, and so are the bits of the result.
 
     Args:
         module: Where to add the function; the same call again returns the function that is there.
@@ -98,6 +101,15 @@ def emit_product_unpacked(module: ir.Module, dtype: DTypeLike, target: Target) -
         The function.
     """
     return _Products(module, dtype, target).product(packed=False)
+
+
+def workspace_size(dtype: DTypeLike, target: Target) -> int:
+    """Return how many elements `product_unpacked` works on beside its operands."""
+    return _tiles(dtype, target) * _LARGER * target.rows * _DEPTH
+
+
+def _tiles(dtype: DTypeLike, target: Target) -> int:
+    return max(1, _BLOCK // (_DEPTH * target.rows * np.dtype(dtype).itemsize))
 
 
 class _Products:
@@ -118,7 +130,7 @@ class _Products:
         size = np.dtype(dtype).itemsize
         self.line = _LINE // size
         self.ahead = _AHEAD // size
-        self.tiles = max(1, _BLOCK // (_DEPTH * self.rows * size))
+        self.tiles = _tiles(dtype, target)
         self.tile_type = ir.FunctionType(
             ir.VoidType(), [I64, self.pointer, I64, I64, self.pointer, I64, self.pointer, I64, I64]
         )
@@ -386,13 +398,16 @@ class _Products:
         kind = ir.FunctionType(
             ir.VoidType(), [I64, I64, I64, self.pointer, I64, I64, *right_type, self.pointer, I64, I64]
         )
+        if not packed:
+            kind = ir.FunctionType(ir.VoidType(), [*kind.args, self.pointer])
 
         def emit(function: ir.Function) -> None:
             M, N, K, left, row_stride, k_stride, right = function.args[:7]
-            product, product_stride, accumulate = function.args[-3:]
+            product, product_stride, accumulate = function.args[len(kind.args) - 3 - (not packed) :][:3]
             builder = ir.IRBuilder(function.append_basic_block("start"))
             edge = self.reserve(builder, self.rows * self.width)
-            left_block = self.reserve(builder, self.tiles * self.rows * _DEPTH)
+            at_once = self.tiles if packed else self.tiles * _LARGER
+            left_block = self.reserve(builder, at_once * self.rows * _DEPTH) if packed else function.args[-1]
             right_block = None if packed else self.reserve(builder, _DEPTH * self.width)
             no_sum = builder.icmp_signed("<", K, integer(1))
             with builder.if_then(builder.or_(no_sum, builder.icmp_signed("<", M, integer(1)))):
@@ -442,8 +457,8 @@ class _Products:
                                 [depth, left_now, row_stride, k_stride, panel, stride, out, product_stride, adds],
                             )
                         done = builder.add(done, stop)
-                with counting(builder, integer(0), tiles, integer(self.tiles)) as first_tile:
-                    end = builder.add(first_tile, integer(self.tiles))
+                with counting(builder, integer(0), tiles, integer(at_once)) as first_tile:
+                    end = builder.add(first_tile, integer(at_once))
                     end = builder.select(builder.icmp_signed("<", end, tiles), end, tiles)
 
                     def copy_of(tile: ir.Value) -> ir.Value:
