@@ -257,7 +257,8 @@ class Loop:
         return values
 
     def _threads(self, time: int) -> int:
-        return max(1, min(_cores(), self.plan.rows, self._work * time // _WORTH_A_THREAD))
+        rows = 1 if self.plan.before or self.plan.after else self.plan.rows
+        return max(1, min(_cores(), rows, self._work * time // _WORTH_A_THREAD))
 
     def _results(self, arrays: list[Any], time: int, given: Sequence[Array], values: dict[Edge, Any]) -> list[Array]:
         step, plan = self.step, self.plan

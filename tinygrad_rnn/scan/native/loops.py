@@ -107,14 +107,20 @@ class _Loop:
             for i, array in enumerate(self.plan.arrays)
         ]
         self.count = builder.sub(self.last, self.first)
+        self.time = integer(0)
+        for product in self.plan.before:
+            self.product(product, builder.mul(time, integer(self.plan.rows)))
         with counting(builder, integer(0), time, integer(1)) as step:
             reverse = self.plan.reverse
             self.time = builder.sub(builder.sub(time, integer(1)), step) if reverse else step
             for group in self.plan.groups:
                 if isinstance(group, Product):
-                    self.product(group)
+                    self.product(group, self.count)
                 else:
                     self.fused(group)
+        self.time = integer(0)
+        for product in self.plan.after:
+            self.product(product, builder.mul(time, integer(self.plan.rows)))
         builder.ret_void()
 
     def base(self, layout: Layout) -> ir.Value:
@@ -128,14 +134,14 @@ class _Loop:
             pointer = builder.gep(pointer, [builder.mul(at, integer(layout.time_stride))])
         return builder.gep(pointer, [integer(layout.offset)]) if layout.offset else pointer
 
-    def product(self, product: Product) -> None:
-        """Call the kernel for the rows of this thread."""
+    def product(self, product: Product, count: ir.Value) -> None:
+        """Call the kernel for a number of rows."""
         builder, left, out = self.builder, product.left, product.out
         function = library(out.dtype.name, self.target).product(builder)
         builder.call(
             function,
             [
-                *[self.count, integer(out.width), integer(product.depth)],
+                *[count, integer(out.width), integer(product.depth)],
                 builder.gep(self.base(left), [builder.mul(self.first, integer(left.row_stride))]),
                 *[integer(left.row_stride), integer(1)],
                 self.pointers[product.packed],
