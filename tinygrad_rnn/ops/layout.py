@@ -221,7 +221,7 @@ def _reorder(a: Any, order: Any, axis: int) -> Any:
 def _sort(a: Any, axis: Any = -1, kind: Any = None, stable: Any = None) -> Any:
     if axis is None:
         a, axis = a.reshape(-1), 0
-    return _reorder(a, np.argsort(a.data, axis=axis, kind="stable"), axis)
+    return _reorder(a, np.argsort(a, axis=axis, kind="stable"), axis)
 
 
 @implements(np.partition)

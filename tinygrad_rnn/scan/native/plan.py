@@ -182,8 +182,8 @@ class Plan:
             if node.params["axis"] != (1,):
                 raise UnsupportedError(f"{name} over axes {node.params['axis']}")
         elif name == "concatenate":
-            if node.params["axis"] != 1 or len(row_parents) != len(node.parents):
-                raise UnsupportedError("concatenate along the batch, or with constants")
+            if node.params["axis"] != 1 or any(len(p.specs[s].shape) != 2 for p, s in _edges(node)):
+                raise UnsupportedError("concatenate along the batch")
         elif is_view(node):
             self._view_start(node, 0)
         else:
@@ -396,7 +396,9 @@ class Plan:
                 copies.append((edge, layout))
         # A product whose place is among the states, or is shared, cannot be done ahead of the loop.
         self._in_place = {
-            node for node in self._order if (root := self._product_root((node, 0))) in self.layouts and root != (node, 0)
+            node
+            for node in self._order
+            if (root := self._product_root((node, 0))) in self.layouts and root != (node, 0)
         }
         self._place_parts(made)
         self._place_scratch(copies)
@@ -560,6 +562,10 @@ class Plan:
         if layout.time_stride != self.rows * layout.row_stride or layout.turns:
             raise UnsupportedError("a deferred product of values that do not lie row by row")
         return layout
+
+
+def _edges(node: Node) -> list[Edge]:
+    return [(parent, slot) for parent, slot in zip(node.parents, node.slots, strict=True) if parent is not None]
 
 
 # With fewer rows than this a product waits for its weights, which all steps can share.

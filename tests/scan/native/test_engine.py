@@ -1,0 +1,125 @@
+"""Loops as machine code, at every vector width that this machine can stand in for, against the plain interpreter."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("llvmlite")
+
+import tinygrad_rnn as tg
+from tinygrad_rnn import nn
+from tinygrad_rnn.core import Spec
+from tinygrad_rnn.core.tree import tree_flatten
+from tinygrad_rnn.scan import derive
+from tinygrad_rnn.scan.native import engine as native
+from tinygrad_rnn.scan.native.engine import Loop, prepared
+from tinygrad_rnn.scan.native.layout import UnsupportedError
+from tinygrad_rnn.scan.native.target import host
+from tinygrad_rnn.scan.passes.columns import columns
+from tinygrad_rnn.scan.reference import reference
+from tinygrad_rnn.scan.step import traced
+
+WIDTHS = tuple(width for width in (128, 256, 512) if host(width).bits == width)
+
+
+class Peephole(nn.Cell):
+    """Gates that see the cell's memory, each with weights of its own, and normalised sums."""
+
+    def __init__(self, input_size, hidden_size):
+        super().__init__()
+        self.hidden_size = hidden_size
+        self.from_both = nn.Linear(input_size + hidden_size, 3 * hidden_size)
+        self.norm = nn.LayerNorm(3 * hidden_size)
+        self.peephole = nn.Parameter(np.linspace(-1, 1, hidden_size))
+
+    def initial_state(self, batch_size):
+        return (np.zeros((batch_size, self.hidden_size), np.float32),) * 2
+
+    def forward(self, x, state):
+        h, c = state
+        f, g, o = np.split(self.norm(self.from_both(np.concatenate([x, h], axis=-1))), 3, axis=-1)
+        f = tg.sigmoid(f + c * self.peephole)
+        c = np.where(f > 0.9, c, f * c + (1 - f) * np.tanh(g))
+        h = tg.sigmoid(o) * np.maximum(c, -0.5)
+        return np.concatenate([h, c[:, :1]], axis=-1), (h, c)
+
+
+CELLS = {
+    "rnn": lambda: nn.RNNCell(3, 17),
+    "lstm": lambda: nn.LSTMCell(2, 9),
+    "gru": lambda: nn.GRUCell(5, 8, reset_after=False),
+    "peephole": lambda: Peephole(3, 7),
+}
+
+
+def steps_of(cell, dtype, batch):
+    """Return the forward step that keeps what backward needs, and the backward step."""
+    cell.astype(dtype)
+    state, structure = tree_flatten(cell.initial_state(batch))
+    width = {"RNNCell": 3, "LSTMCell": 2, "GRUCell": 5}.get(type(cell).__name__, 3)
+    spec = Spec((batch, width), np.dtype(dtype))
+    states = [Spec(leaf.shape, np.dtype(dtype)) for leaf in state]
+    found = traced(cell, [spec], states, (tree_flatten(0)[1], structure))
+    constants = (True,) * len(found.step.constants)
+    forward = derive.saving(columns(found.step), (True,), constants)
+    has = (True,) * len(found.step.ys) + (False,) * (len(forward.ys) - len(found.step.ys))
+    return forward, derive.vjp(forward, derive.Wanted(has, (True,), constants)).step
+
+
+def arrays_for(step, time, rng):
+    """Draw arguments of a step over time."""
+    arrays = [node.specs[0] for node in step.carry]
+    arrays += [Spec((time, *node.specs[0].shape), node.specs[0].dtype) for node in step.xs]
+    arrays += [node.specs[0] for node in step.constants]
+    return [rng.uniform(-0.8, 0.8, spec.shape).astype(spec.dtype) for spec in arrays]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 2e-5)])
+@pytest.mark.parametrize("name", CELLS)
+def test_a_loop_computes_what_its_step_says(name, dtype, tolerance, width):
+    rng = np.random.default_rng(0)
+    for batch, reverse in ((3, False), (9, True)):
+        for step in steps_of(CELLS[name](), dtype, batch):
+            arrays = arrays_for(step, 4, rng)
+            found = Loop(prepared(step), 4, reverse, host(width))(arrays, 4)
+            for ours, plain in zip(found, reference(step)(arrays, 4, reverse), strict=True):
+                assert ours.dtype == plain.dtype and ours.shape == plain.shape
+                scale = max(1.0, float(np.abs(plain).max(initial=0.0)))
+                np.testing.assert_allclose(ours, plain, rtol=tolerance, atol=tolerance * scale)
+
+
+@pytest.mark.parametrize("name", ["lstm", "peephole"])
+def test_the_number_of_threads_changes_no_state(name, monkeypatch):
+    rng = np.random.default_rng(1)
+    forward, backward = steps_of(CELLS[name](), "float64", 9)
+    for step in (forward, backward):
+        arrays, results = arrays_for(step, 5, rng), []
+        for threads in (1, 2, 5):
+            monkeypatch.setattr(native, "_cores", lambda threads=threads: threads)
+            monkeypatch.setattr(native, "_WORTH_A_THREAD", 1)
+            results.append(Loop(prepared(step), 5, False, host())(arrays, 5))
+        for other in results[1:]:
+            for found, wanted in zip(other, results[0], strict=True):
+                np.testing.assert_allclose(found, wanted, rtol=1e-13, atol=1e-13)
+
+
+def test_a_result_that_is_kept_is_not_written_to_by_later_calls():
+    rng = np.random.default_rng(2)
+    forward, _ = steps_of(CELLS["gru"](), "float32", 3)
+    loop = Loop(prepared(forward), 4, False, host())
+    first = loop(arrays_for(forward, 4, rng), 4)
+    copies = [np.array(array) for array in first]
+    for _ in range(5):
+        loop(arrays_for(forward, 4, rng), 4)
+    for array, copy in zip(first, copies, strict=True):
+        np.testing.assert_array_equal(array, copy)
+
+
+def test_what_has_no_native_form_is_named():
+    found = traced(
+        lambda x, h: (np.cumsum(h, axis=-1), h + x),
+        (Spec((2, 3), np.dtype(float)),) * 1,
+        (Spec((2, 3), np.dtype(float)),),
+    )
+    with pytest.raises(UnsupportedError):
+        Loop(prepared(found.step), 4, False, host())
