@@ -33,15 +33,11 @@ rad2deg = unary(np.rad2deg, (), lambda g, out, a: g * (180 / math.pi))
 degrees = unary(np.degrees, (), lambda g, out, a: g * (180 / math.pi))
 
 
-def _sinc_series(a: Any, first: int) -> Any:
-    """Return the power series of sinc's derivative of order `first` near 0, good to 1e-17 for |a| < 0.02."""
+def _sinc_slope_near_zero(a: Any) -> Any:
+    """Return the power series of sinc's derivative, good to 1e-17 for |a| < 0.02."""
     total: Any = 0.0
-    for k in range((first + 1) // 2, (first + 1) // 2 + 5):
-        power = 2 * k - first
-        factor = (-1) ** k * math.pi ** (2 * k) / math.factorial(2 * k + 1)
-        for i in range(first):
-            factor *= 2 * k - i
-        total = total + factor * a**power
+    for k in range(1, 6):
+        total = total + (-1) ** k * math.pi ** (2 * k) * 2 * k / math.factorial(2 * k + 1) * a ** (2 * k - 1)
     return total
 
 
@@ -51,7 +47,7 @@ def _sinc_rule(g: Any, out: Any, a: Any) -> Any:
     away = np.where(near, 1.0, a)
     angle = math.pi * away
     slope = (np.cos(angle) - np.sin(angle) / angle) / away
-    return g * np.where(near, _sinc_series(np.where(near, a, 0.0), 1), slope)
+    return g * np.where(near, _sinc_slope_near_zero(np.where(near, a, 0.0)), slope)
 
 
 sinc = unary(np.sinc, (0,), _sinc_rule)
