@@ -8,7 +8,8 @@ import pytest
 import tinygrad_rnn as tg
 from tinygrad_rnn.core import random
 from tinygrad_rnn.core.errors import ConfigError, CotangentError, GraphError, NonFiniteError, ShapeError
-from tinygrad_rnn.core.node import Node, Spec, ancestors
+from tinygrad_rnn.core.forward import push
+from tinygrad_rnn.core.node import Node, Spec, ancestors, spec_of
 from tinygrad_rnn.core.primitive import every_value, value_of
 from tinygrad_rnn.core.tree import tree_flatten
 
@@ -372,3 +373,77 @@ def test_gradients_keep_the_graph_when_asked_or_when_recorded():
 def test_a_leaf_is_a_node_without_parents():
     node = leaf(1.0).node
     assert isinstance(node, Node) and (node.parents, node.slots, node.operation) == ((), (), "leaf")
+
+
+def test_where_a_tangent_is_given_the_arguments_are_not_asked():
+    x = leaf(1.0)
+    y = x * 2.0
+    z = y * 3.0
+    one, ten = np.array(1.0), np.array(10.0)
+    assert push({(x.node, 0): one, (y.node, 0): ten}, [(z.node, 0)], None) == [30]
+    assert push({(x.node, 0): one}, [(z.node, 0), (y.node, 0)], None) == [6, 2]
+    assert push({(x.node, 0): one}, [(z.node, 0)], None, since=z.node.sequence) == [None]
+
+
+def test_arrays_of_one_shape_and_dtype_share_their_spec():
+    arrays = [np.zeros((2, 3)), np.zeros((2, 3), np.float32), np.ones((2, 3))]
+    first, second, third = [spec_of(array) for array in arrays]
+    assert first is third and first is not second
+    assert second[0].dtype == np.float32
+
+
+def test_explain_names_results_and_arguments():
+    x = leaf([1.0, 2.0])
+    one = tg.Graph.of(np.exp(x)).explain()
+    assert "leaf g " in one and "leaf out " in one
+    several = tg.Graph.of(np.split(x, 2)[0]).explain()
+    assert "leaf g0 " in several and "leaf g1 " in several
+    product = tg.Primitive("product", lambda *args: np.prod(np.stack(args), axis=0))
+    product.defvjp_joint(lambda gs, outs, args, needs: [gs[0] * outs[0] / arg for arg in args])
+    six = tg.Graph.of(product(*[leaf(2.0) for _ in range(6)])).explain()
+    assert "cotangent of a:" in six and "cotangent of f:" in six and "leaf f " in six and "leaf out " in six
+    seven = tg.Graph.of(product(*[leaf(2.0) for _ in range(7)])).explain()
+    assert "cotangent of a0:" in seven and "cotangent of a6:" in seven
+
+
+def test_vmap_of_a_tensor_from_outside_repeats_it_and_adds_up_its_gradient():
+    w = leaf([1.0, 2.0])
+    y = tg.vmap(lambda a: w)(np.ones((3, 1)))
+    np.testing.assert_array_equal(y.data, [[1, 2]] * 3)
+    np.sum(y).backward()
+    np.testing.assert_array_equal(w.grad, [3, 3])
+
+
+def test_debug_checks_recorded_gradients_too():
+    x = leaf([1.0, 4.0])
+    with tg.debug():
+        (slope,) = tg.gradients(np.sum(np.sqrt(x)), [x], record=True)
+    np.testing.assert_allclose(slope.data, [0.5, 0.25])
+
+
+def test_a_parent_that_is_not_in_the_graph_is_found():
+    stranger, x = leaf(1.0), leaf(2.0)
+    y = x * 3.0
+    graph = tg.Graph.of(y)
+    y.node.parents = (stranger.node, None)
+    with pytest.raises(GraphError, match="does not come after its parent"):
+        graph.check()
+
+
+def test_an_empty_stack_does_not_decide_how_others_are_computed():
+    def run(members):
+        x, counts = leaf(np.ones((members, 2, 5))), np.arange(10 * members).reshape(members, 2, 5)
+        return tg.vmap(lambda a, n: np.hypot(a, n))(x, counts)
+
+    assert run(0).shape == (0, 2, 5)
+    assert len(tg.Graph.of(run(2))) == len(tg.Graph.of(run(6)))
+
+
+def test_a_name_or_a_hook_inside_a_transformed_function_does_not_record_its_result():
+    def function(x):
+        y = x * x
+        y.name = "y"
+        return np.sum(y)
+
+    value, slope = tg.value_and_grad(function)(np.ones(2))
+    assert not value.requires_grad and not slope.requires_grad

@@ -234,7 +234,9 @@ def _probe(arg: Any, level: int, rng: np.random.Generator, low: float, high: flo
     while isinstance(inside, Stacked):
         inside = inside._members[0]
     values = np.asarray(inside._data if isinstance(inside, Tensor) else inside)
-    return values[np.arange(3) % len(values)] if hidden else values
+    if not hidden:
+        return values
+    return values[np.arange(3) % len(values)] if len(values) else np.zeros(shape, arg.dtype)
 
 
 def lift(tensor: Any, levels: Levels) -> Any:
