@@ -43,6 +43,7 @@ AT_A_KINK = {
     "zero to the zero": (lambda x: x**0, [0.0], 0.0),
     "zero to the one": (lambda x: x**1, [0.0], 1.0),
     "zero to powers": (lambda x: x ** np.array([0.0, 1.0, 2.0, 3.0]), [0.0] * 4, [0.0, 1.0, 0.0, 0.0]),
+    "zero as base, to the zero": (lambda x: np.power(0.0, x), [0.0], 0.0),
     "zero as base": (lambda x: np.power(0.0, x), [2.0], 0.0),
 }
 
