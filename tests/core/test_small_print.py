@@ -7,6 +7,7 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn.core import random
+from tinygrad_rnn.core.dispatch import implementations
 from tinygrad_rnn.core.errors import ConfigError, CotangentError, GraphError, NonFiniteError, ShapeError
 from tinygrad_rnn.core.forward import push
 from tinygrad_rnn.core.node import Node, Spec, ancestors, spec_of
@@ -447,3 +448,52 @@ def test_a_name_or_a_hook_inside_a_transformed_function_does_not_record_its_resu
 
     value, slope = tg.value_and_grad(function)(np.ones(2))
     assert not value.requires_grad and not slope.requires_grad
+
+
+def test_where_a_rule_gives_nothing_the_sweep_goes_no_further():
+    blind = tg.Primitive("blind", lambda a, b: a * b)
+    blind.defvjp_joint(lambda gs, outs, args, needs: [gs[0] * args[1], None])
+    x, w = leaf([1.0, 2.0]), leaf([3.0, 4.0])
+    np.sum(blind(x, np.exp(w))).backward()
+    np.testing.assert_allclose(x.grad, np.exp([3.0, 4.0]))
+    assert w.grad is None
+    assert not tg.gradients(np.sum(blind(x, np.exp(w))), [w])[0].any()
+
+
+def test_results_of_a_primitive_are_arrays_even_without_axes():
+    pair = tg.Primitive("pair", lambda a: (a.sum(), a.max()))
+    for found in (pair(np.ones(3)), [part._data for part in pair(leaf(np.ones(3)))]):
+        assert [type(part) for part in found] == [np.ndarray] * 2
+    total = tg.Primitive("total", lambda a: a.sum())
+    assert type(total(np.ones(3))) is type(total(leaf(np.ones(3)))._data) is np.ndarray
+
+
+def test_an_unexpected_keyword_inside_an_implementation_is_not_laid_to_the_caller(monkeypatch):
+    def implementation(a):
+        return (lambda b: b)(b=a, nonsense=1)
+
+    monkeypatch.setitem(implementations, np.i0, implementation)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'nonsense'") as error:
+        np.i0(tg.Tensor(1.0))
+    assert type(error.value) is TypeError
+
+
+def test_iteration_over_a_tensor_without_axes_is_refused_by_name():
+    with pytest.raises(TypeError, match="iteration over a 0-d tensor"):
+        iter(tg.Tensor(1.0))
+
+
+def test_an_edge_from_a_negative_output_is_found():
+    y = leaf(2.0) * 3.0
+    y.node.slots = (-1, 0)
+    with pytest.raises(GraphError, match="reads output -1"):
+        tg.Graph.of(y).check()
+
+
+def test_asking_a_tensor_again_to_require_grad_changes_nothing():
+    x = leaf([1.0])
+    node = x.node
+    assert x.requires_grad_().node is node and x.requires_grad_(True).node is node
+    assert not x.requires_grad_(False).requires_grad
+    assert not x.requires_grad_(False).requires_grad
+    assert not tg.Tensor([1]).requires_grad_(False).requires_grad

@@ -29,6 +29,7 @@ def slopes(function, *arrays, cotangent=None):
 AT_A_KINK = {
     "relu at 0": (tg.relu, [0.0], 0.0),
     "abs at 0": (np.abs, [0.0, -2.0], [0.0, -1.0]),
+    "fabs at 0": (np.fabs, [0.0, -2.0], [0.0, -1.0]),
     "norm at 0": (np.linalg.norm, [0.0, 0.0], [0.0, 0.0]),
     "hypot at 0": (lambda x: np.hypot(x, 0.0), [0.0], 0.0),
     "sign": (np.sign, [0.0, 3.0], [0.0, 0.0]),
