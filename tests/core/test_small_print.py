@@ -41,6 +41,7 @@ def test_transforms_differentiate_the_first_argument_by_default():
     np.testing.assert_array_equal(tg.jacobian(product)(a, b).data, 2 * a * b)
     np.testing.assert_array_equal(tg.hessian(product)(a, b).data, np.diag(2 * b))
     np.testing.assert_array_equal(tg.grad(product, -1)(a, b).data, a * a)
+    np.testing.assert_array_equal(tg.grad(product, -2)(a, b).data, 2 * a * b)
 
 
 @pytest.mark.parametrize("argnums", [2, -3, (0, 0), (0, -2), (0, 2), 1.0])
