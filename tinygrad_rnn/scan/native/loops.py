@@ -13,9 +13,10 @@ from ...core import Node
 from ..step import Edge, spec_at
 from . import arithmetic
 from .emission import I64, counting, element_type, integer, intrinsic, load, splat, store
+from .groups import REDUCES, Fused, Product
 from .layout import Layout
 from .library import library
-from .plan import _REDUCES, Fused, Plan, Product
+from .plan import Plan
 from .products import panel_width, workspace_size
 from .target import CONTRACT, Target
 
@@ -167,13 +168,13 @@ class _Pass:
         self.writes: list[tuple[Edge, Layout]] = []
         for node in group.nodes:
             edge = (node, 0)
-            if edge in self.plan.layouts and node.operation not in _REDUCES:
+            if edge in self.plan.layouts and node.operation not in REDUCES:
                 self.writes.append((edge, self.plan.layouts[edge]))
         self.writes += group.copies
 
     def layout_of(self, edge: Edge, node: Node | None) -> Layout:
         ndim = len(node.specs[0].shape) if node is not None else 2
-        if node is not None and (node.operation in _REDUCES or node in self.plan.sums):
+        if node is not None and (node.operation in REDUCES or node in self.plan.sums):
             ndim = len(spec_at(edge).shape)
         return self.plan.layout(edge, ndim)
 
@@ -189,7 +190,7 @@ class _Pass:
                 layouts.add(self.layout_of(edge, None))
         self.bases = {layout: loop.base(layout) for layout in sorted(layouts, key=str)}
         sums = [node for node in group.nodes if node in self.plan.sums]
-        along = [node for node in group.nodes if node.operation in _REDUCES and node not in self.plan.sums]
+        along = [node for node in group.nodes if node.operation in REDUCES and node not in self.plan.sums]
         self.totals = {
             node: builder.gep(
                 loop.pointers[self.plan.sums[node]], [builder.mul(loop.thread, integer(node.specs[0].shape[0]))]

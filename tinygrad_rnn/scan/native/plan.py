@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...core import Node
-from ..families import is_elementwise, is_product_with_matrix, is_view
 from ..passes.reassociate import is_sum_of_products
 from ..passes.schedule import Schedule
 from ..step import Edge, Step, spec_at
+from .groups import REDUCES, Fused, Groups, Product
 from .layout import Layout, UnsupportedError
 
 
@@ -34,47 +32,7 @@ class Array(NamedTuple):
     dtype: np.dtype[Any]
 
 
-class Product(NamedTuple):
-    """A product of rows with a packed weight.
-
-    Args:
-        left: its rows.
-        packed: number of the array that holds the weight.
-        depth: rows of the weight.
-        out: where the result goes.
-        adds: to what is there already.
-    """
-
-    left: Layout
-    packed: int
-    depth: int
-    out: Layout
-    adds: bool
-
-
-@dataclass
-class Fused:
-    """Operations done in one pass over rows of one width.
-
-    Args:
-        width: elements of a row.
-        nodes: the operations in order.
-        copies: values to store again elsewhere: (edge, layout).
-    """
-
-    width: int
-    nodes: list[Node] = field(default_factory=list)
-    copies: list[tuple[Edge, Layout]] = field(default_factory=list)
-
-
-class Base(NamedTuple):
-    """What a view shows: some columns of a value."""
-
-    edge: Edge
-    start: int
-
-
-class Plan:
+class Plan(Groups):
     """How a step is run over time by machine code.
 
     Args:
@@ -97,142 +55,17 @@ class Plan:
     """
 
     def __init__(self, step: Step, time: int, reverse: bool) -> None:
-        self.step, self.reverse = step, reverse
-        self.schedule = Schedule(step, time, fused=True)
-        self.rows = self._batch()
+        super().__init__(step, Schedule(step, time, fused=True))
+        self.reverse = reverse
         self.arrays: list[Array] = []
         self.layouts: dict[Edge, Layout] = {}
-        self.groups: list[Product | Fused] = []
         self.before: list[Product] = []
         self.after: list[Product] = []
         self.sums: dict[Node, int] = {}
         self._packed: dict[Edge, int] = {}
-        self._order: list[Node] = []
-        self._by_row = self._rowwise()
-        self._bases = self._find_bases()
-        self._merged: dict[Edge, Edge] = {}
         self._inputs()
-        self._group()
         self._place()
         self._finish()
-
-    # What is known of values
-
-    def _batch(self) -> int:
-        shapes = {
-            node.specs[0].shape[:1]
-            for k, node in enumerate(self.step.carry)
-            if k not in self.schedule.deferred and self.step.addend(k) is None
-        }
-        shapes |= {node.specs[0].shape[:1] for node in self.step.xs}
-        if len(shapes) != 1 or shapes == {()}:
-            raise UnsupportedError(f"states and inputs that do not share their first axis: {sorted(shapes)}")
-        return int(next(iter(shapes))[0])
-
-    def _rowwise(self) -> set[Node]:
-        """Find the nodes whose values have a row for each row of the batch; refuse what mixes rows."""
-        accumulators = {node for k, node in enumerate(self.step.carry) if self.step.addend(k) is not None}
-        found = ({*self.step.carry} - accumulators) | set(self.step.xs)
-        for node in (*found, *accumulators):
-            if node.specs[0].dtype.name not in ("float32", "float64", "bool"):
-                raise UnsupportedError(f"values of dtype {node.specs[0].dtype}")
-        self._adders = {edge[0] for k, edge in enumerate(self.step.next_carry) if self.step.addend(k) is not None}
-        self.summed: dict[int, Node] = {}
-        for k in range(len(self.step.carry)):
-            addend = self.step.addend(k)
-            if addend is not None and k not in self.schedule.deferred:
-                self.summed[k] = addend
-        for node in self.schedule.loop:
-            if node in self._adders or node in self.summed.values():
-                continue
-            self._check(node, found)
-            found.add(node)
-        for addend in self.summed.values():
-            if not self._sums_rows(addend) or addend.parents[0] not in found:
-                raise UnsupportedError(f"a sum over time of {addend.operation}")
-        return found
-
-    def _sums_rows(self, node: Node) -> bool:
-        """Whether a node adds up the rows of a value; of a single row that is the row in another shape."""
-        given = node.parents[0].specs[node.slots[0]].shape if node.parents[0] is not None else ()
-        if len(given) != 2 or given[0] != self.rows or node.specs[0].shape != given[1:]:
-            return False
-        if node.operation == "reshape":
-            return self.rows == 1
-        return node.operation == "sum" and node.params["axis"] == (0,)
-
-    def _check(self, node: Node, rowwise: set[Node]) -> None:
-        spec = node.specs[0]
-        for part in node.specs:
-            if len(part.shape) not in (1, 2) or part.shape[0] != self.rows:
-                raise UnsupportedError(f"{node.operation} of shape {part.shape}")
-            if part.dtype.name not in ("float32", "float64", "bool"):
-                raise UnsupportedError(f"{node.operation} of dtype {part.dtype}")
-        row_parents = [(p, s) for p, s in zip(node.parents, node.slots, strict=True) if p is not None and p in rowwise]
-        if not row_parents:
-            raise UnsupportedError(f"{node.operation} of what is no row of the batch")
-        name = node.operation
-        if is_elementwise(node):
-            if any(len(p.specs[s].shape) != len(spec.shape) for p, s in row_parents):
-                raise UnsupportedError(f"{name} that sets rows against columns")
-        elif name == "matmul":
-            if not is_product_with_matrix(node) or node.parents[1] not in self.schedule.constant:
-                raise UnsupportedError("a product with something else than a constant matrix")
-        elif name in ("sum", "mean", "max", "min"):
-            if node.params["axis"] != (1,):
-                raise UnsupportedError(f"{name} over axes {node.params['axis']}")
-        elif name == "concatenate":
-            if node.params["axis"] != 1 or any(len(p.specs[s].shape) != 2 for p, s in _edges(node)):
-                raise UnsupportedError("concatenate along the batch")
-        elif is_view(node):
-            self._view_start(node, 0)
-        else:
-            raise UnsupportedError(name)
-
-    def _view_start(self, node: Node, slot: int) -> int:
-        """Return the column of its argument that a view begins at."""
-        given = node.parents[0].specs[node.slots[0]].shape  # type: ignore[union-attr]
-        shape = node.specs[slot].shape
-        if node.operation == "split" and node.params["axis"] == 1 and len(given) == 2:
-            return (0, *node.params["bounds"])[slot]  # type: ignore[no-any-return]
-        if node.operation in ("reshape", "broadcast_to") and given[0] == shape[0] == self.rows:
-            columns = [given[1] if len(given) == 2 else 1, shape[1] if len(shape) == 2 else 1]
-            if columns[0] == columns[1] or (columns[0] == 1 and node.operation == "broadcast_to"):
-                return 0
-        if node.operation == "getitem":
-            index = node.params["index"]
-            index = index if isinstance(index, tuple) else (index,)
-            if index[:1] == (Ellipsis,) and len(given) == 2:
-                index = (slice(None), *index[1:])
-            if index == (slice(None), None) and len(given) == 1:
-                return 0
-            if len(index) == 2 and index[0] == slice(None) and len(given) == 2:
-                if isinstance(index[1], slice) and index[1].step in (None, 1):
-                    return index[1].indices(given[1])[0]
-                if isinstance(index[1], int):
-                    return range(given[1])[index[1]]
-        raise UnsupportedError(f"{node.operation} from shape {given} to {shape}")
-
-    def width(self, edge: Edge) -> int:
-        """Return the number of columns of a value."""
-        shape = spec_at(edge).shape
-        if edge[0] in self._by_row:
-            return shape[1] if len(shape) == 2 else 1
-        return shape[-1] if shape else 1
-
-    def _find_bases(self) -> dict[Edge, Base]:
-        found: dict[Edge, Base] = {}
-        for node in self.schedule.loop:
-            if is_view(node) and node in self._by_row:
-                parent: Edge = (node.parents[0], node.slots[0])  # type: ignore[assignment]
-                base = found.get(parent, Base(parent, 0))
-                for slot in range(len(node.specs)):
-                    found[node, slot] = Base(base.edge, base.start + self._view_start(node, slot))
-        return found
-
-    def base(self, edge: Edge) -> Base:
-        """Return what a value is a view of; itself where it is none."""
-        return self._bases.get(edge, Base(edge, 0))
 
     # Arrays and layouts
 
@@ -268,85 +101,6 @@ class Plan:
             self._packed[edge] = self._array("packed", edge, spec.shape, spec.dtype)
         return self._packed[edge]
 
-    # Groups
-
-    def _group(self) -> None:
-        """Put the operations of the loop into groups: as many as can be in each pass over the rows."""
-        loop = [node for node in self.schedule.loop if node not in self._adders]
-        operations = [node for node in loop if node not in self._bases_nodes()]
-        finished: set[Node] = {*self.step.carry, *self.step.xs, *self.schedule.constant}
-        pending = [node for node in operations if not (node.operation == "add" and is_sum_of_products(self.step, node))]
-        sums = {node for node in operations if node not in pending}
-        while pending:
-            # A sum of products is there as soon as its products are.
-            while done := {n for n in sums if n not in finished and all(p in finished for p in n.parents)}:
-                finished |= done
-            start = next(node for node in pending if self._ready(node, finished, None))
-            soft = [n for n in pending if n.operation != "matmul" and self._ready(n, finished, None)]
-            start = soft[0] if soft else start
-            if start.operation == "matmul":
-                self.groups.append(self._product(start))
-                chosen = [start]
-            else:
-                chosen = self._fused(start, pending, finished)
-            finished |= set(chosen)
-            pending = [node for node in pending if node not in chosen]
-
-    def _bases_nodes(self) -> set[Node]:
-        return {edge[0] for edge in self._bases}
-
-    def _operands(self, node: Node) -> Iterable[tuple[Edge, Edge]]:
-        """Yield for each argument that is no number the value and what it is a view of."""
-        for parent, slot in zip(node.parents, node.slots, strict=True):
-            if parent is not None:
-                yield (parent, slot), self.base((parent, slot)).edge
-
-    def _ready(self, node: Node, finished: set[Node], inside: set[Node] | None) -> bool:
-        for edge, base in self._operands(node):
-            if base[0] in finished:
-                continue
-            # Inside a group a value is in a register, which no other column can look at.
-            if inside is None or base[0] not in inside or edge != base or base[0].operation in _REDUCES:
-                return False
-        return True
-
-    def _pass_width(self, node: Node) -> int:
-        if node.operation in _REDUCES or node in self.summed.values():
-            return self.width((node.parents[0], node.slots[0]))  # type: ignore[arg-type]
-        return self.width((node, 0))
-
-    def _fused(self, start: Node, pending: list[Node], finished: set[Node]) -> list[Node]:
-        group = Fused(self._pass_width(start))
-        chosen: set[Node] = set()
-        while True:
-            added = [
-                node
-                for node in pending
-                if node not in chosen
-                and node.operation not in ("matmul", "concatenate")
-                and self._pass_width(node) == group.width
-                and self._ready(node, finished, chosen)
-            ]
-            if not added:
-                break
-            chosen |= set(added[:1])
-            group.nodes.append(added[0])
-        if not chosen:  # a concatenation: its parts are put into place where they cannot be computed there
-            chosen.add(start)
-            group.nodes.append(start)
-        self.groups.append(group)
-        return list(chosen)
-
-    def _product(self, node: Node) -> Product:
-        weight: Edge = (node.parents[1], node.slots[1])  # type: ignore[assignment]
-        depth = spec_at(weight).shape[0]
-        blank = Layout(-1, node.specs[0].dtype, self.width((node, 0)), 0)
-        left: Edge = (node.parents[0], node.slots[0])  # type: ignore[assignment]
-        if spec_at(left).dtype != node.specs[0].dtype or spec_at(weight).dtype != node.specs[0].dtype:
-            raise UnsupportedError("a product of two dtypes")
-        self._order.append(node)
-        return Product(blank, self._packing(weight), depth, blank, adds=False)
-
     # Places
 
     def _place(self) -> None:
@@ -355,9 +109,9 @@ class Plan:
         self.last: dict[int, tuple[int, bool]] = {}
         copies: list[tuple[Edge, Layout]] = []
         made = {(node, 0) for group in self.groups if isinstance(group, Fused) for node in group.nodes}
-        made |= {(node, 0) for node in self._order}
+        made |= {(node, 0) for node in self.order}
         made |= {
-            (n, 0) for n in schedule.loop if n.operation == "add" and is_sum_of_products(step, n) and n in self._by_row
+            (n, 0) for n in schedule.loop if n.operation == "add" and is_sum_of_products(step, n) and n in self.by_row
         }
         made -= {(node, 0) for node in self.summed.values()}
         now, then = (1, 0) if self.reverse else (0, 1)
@@ -396,9 +150,7 @@ class Plan:
                 copies.append((edge, layout))
         # A product whose place is among the states, or is shared, cannot be done ahead of the loop.
         self._in_place = {
-            node
-            for node in self._order
-            if (root := self._product_root((node, 0))) in self.layouts and root != (node, 0)
+            node for node in self.order if (root := self._product_root((node, 0))) in self.layouts and root != (node, 0)
         }
         self._place_parts(made)
         self._place_scratch(copies)
@@ -444,9 +196,9 @@ class Plan:
             needed += [edge for edge, _ in group.copies]
             for node in group.nodes:
                 for edge, base in self._operands(node):
-                    if edge != base or inside.get(base[0]) is not group or base[0].operation in _REDUCES:
+                    if edge != base or inside.get(base[0]) is not group or base[0].operation in REDUCES:
                         needed.append(base)
-        for node in self._order:
+        for node in self.order:
             left: Edge = (node.parents[0], node.slots[0])  # type: ignore[assignment]
             needed += [self.base(left).edge, (node, 0)]
         for deferred in self.schedule.deferred.values():
@@ -456,7 +208,7 @@ class Plan:
             if edge not in self.layouts and edge[0] not in self.schedule.constant:
                 root = self._product_root(edge)
                 if root not in self.layouts:
-                    hoisted = any(self._is_hoisted(n) and self._product_root((n, 0)) == root for n in self._order)
+                    hoisted = any(self._is_hoisted(n) and self._product_root((n, 0)) == root for n in self.order)
                     self.layouts[root] = self._for_all_steps(root) if hoisted else self._scratch(root)
                 self.layouts[edge] = self.layouts[root]
 
@@ -511,7 +263,7 @@ class Plan:
 
     def _finish(self) -> None:
         """Fill in the products, now that their operands have places, and the sums over time."""
-        order = iter(self._order)
+        order = iter(self.order)
         begun: set[Edge] = set()
         groups: list[Product | Fused] = []
         for group in self.groups:
@@ -521,7 +273,12 @@ class Plan:
             node = next(order)
             left: Edge = (node.parents[0], node.slots[0])  # type: ignore[assignment]
             root = self._product_root((node, 0))
-            product = group._replace(left=self.layout(left), out=self.layouts[root], adds=root in begun)
+            product = group._replace(
+                left=self.layout(left),
+                packed=self._packing(group.weight),
+                out=self.layouts[root],
+                adds=root in begun,
+            )
             begun.add(root)
             if self._is_hoisted(node):
                 self.before.append(product)
@@ -563,11 +320,49 @@ class Plan:
             raise UnsupportedError("a deferred product of values that do not lie row by row")
         return layout
 
+    def __str__(self) -> str:
+        lines = ["arrays:"]
+        for number, array in enumerate(self.arrays):
+            over = {"x": "time, ", "stack": "time, ", "state": "time + 1, "}.get(array.kind, "")
+            if array.kind == "state" and not self.last[array.key][1]:
+                over = "2, "
+            shape = ", ".join(map(str, array.shape))
+            lines.append(f"    {f'#{number} = {array.kind}':<18} {array.dtype}[{over}{shape}]{self._holds(array)}")
+        for title, groups in (
+            ("before the loop, for all steps", self.before),
+            ("at every step", self.groups),
+            ("after the loop, for all steps", self.after),
+        ):
+            if groups:
+                lines += [f"{title}:", *[f"    {self._group_line(group)}" for group in groups]]
+        if self.products:
+            lines.append("after the loop, sums over time:")
+            lines += [f"    #{n} = {_place(a)}.T @ {_place(g)}" for _, a, g, n in self.products]
+        return "\n".join(lines)
 
-def _edges(node: Node) -> list[Edge]:
-    return [(parent, slot) for parent, slot in zip(node.parents, node.slots, strict=True) if parent is not None]
+    def _holds(self, array: Array) -> str:
+        key = array.key
+        if array.kind == "state":
+            key = (self.step.carry[key], 0)
+        elif isinstance(key, Node):
+            key = (key, 0)
+        return f"  {self.step.graph.reference(*key)}" if isinstance(key, tuple) else ""
+
+    def _group_line(self, group: Product | Fused) -> str:
+        if isinstance(group, Product):
+            sign = "+=" if group.adds else "="
+            return f"{_place(group.out)} {sign} {_place(group.left)} @ #{group.packed}"
+        reference = self.step.graph.reference
+        done = [f"{reference(node, 0)} = {node.operation}" for node in group.nodes]
+        done += [f"copy {reference(*edge)} to {_place(layout)}" for edge, layout in group.copies]
+        return f"one pass, {group.width} columns: {', '.join(done)}"
+
+
+def _place(layout: Layout) -> str:
+    columns = f", {layout.offset}:{layout.offset + layout.width}" if layout.offset else ""
+    time = f"[t + {layout.shift}{columns}]" if layout.shift else f"[t{columns}]" if layout.time_stride else ""
+    return f"#{layout.array}{time or (f'[{columns[2:]}]' if columns else '')}"
 
 
 # With fewer rows than this a product waits for its weights, which all steps can share.
 _FEW_ROWS = 8
-_REDUCES = frozenset({"sum", "mean", "max", "min"})
