@@ -116,10 +116,7 @@ def compile_module(module: ir.Module, target: Target, optimize: bool = True) -> 
     Returns:
         The engine, which the caller keeps for as long as it calls into the code.
     """
-    _initialize()
-    machine = llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine(
-        cpu=target.cpu, features=target.features, opt=3, jit=True
-    )
+    machine = machine_of(target)
     module.triple = llvm.get_process_triple()
     module.data_layout = str(machine.target_data)
     parsed = llvm.parse_assembly(str(module))
@@ -131,6 +128,14 @@ def compile_module(module: ir.Module, target: Target, optimize: bool = True) -> 
         builder = llvm.create_pass_builder(machine, options)
         builder.getModulePassManager().run(parsed, builder)
     return Engine(parsed, machine)
+
+
+def machine_of(target: Target) -> llvm.TargetMachine:
+    """Return LLVM's code generator for a target."""
+    _initialize()
+    return llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine(
+        cpu=target.cpu, features=target.features, opt=3, jit=True
+    )
 
 
 @functools.cache
