@@ -128,7 +128,7 @@ class Built:
     def __init__(self, trace: Trace, names: dict[int, str]) -> None:
         self.inputs = [leaf(trace.specs[value], names.get(value)) for value in trace.inputs]
         self.edges: dict[int, Edge] = {value: (node, 0) for value, node in zip(trace.inputs, self.inputs, strict=True)}
-        self.captured = [leaf(Spec(np.shape(value), value.dtype), _name(value)) for value in trace.captured]
+        self.captured = [leaf(Spec(value.shape, value.dtype), _name(value)) for value in trace.captured]
         for call in trace.calls:
             operands = [self._operand(operand) for operand in call.operands]
             node = node_of(call.primitive, operands, thaw(call.params), call.specs)
@@ -167,7 +167,7 @@ class Traced:
             counts,
             tuple([(trace.specs[value].shape, trace.specs[value].dtype) for value in trace.inputs]),
             tuple(trace.draws),
-            tuple([(np.shape(value), value.dtype) for value in trace.captured]),
+            tuple([(value.shape, value.dtype) for value in trace.captured]),
             tuple([call[:3] for call in trace.calls]),
             tuple(self._out),
             self._ys,

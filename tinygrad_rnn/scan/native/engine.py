@@ -108,7 +108,7 @@ class Loop:
         places = {(node, 0): count + i for i, node in enumerate((*step.xs, *step.constants))}
         self._given: list[tuple[int, int]] = []
         self._computed: list[tuple[int, Edge]] = []
-        self._packed: list[tuple[int, Edge]] = []
+        self._packed: list[tuple[int, Edge, Any]] = []
         self._states: list[tuple[int, int, bool]] = []
         self._stacks: list[int] = []
         self._totals: list[tuple[int, int]] = []
@@ -137,7 +137,7 @@ class Loop:
                     continue
                 size *= 2
             elif array.kind == "packed":
-                self._packed.append((number, key))
+                self._packed.append((number, key, library(array.dtype.name, self.target).pack))
                 depth, width = array.shape
                 size = packed_size(depth, width, array.dtype, self.target) * array.dtype.itemsize
             elif array.kind == "sum":
@@ -175,17 +175,12 @@ class Loop:
         start += -start % _ALIGNMENT
         for number, offset in self._offsets:
             pointers[number] = start + offset
-        for number, edge in self._packed:
+        for number, edge, pack in self._packed:
             weight = values[edge]
             size = weight.itemsize
-            strides = weight.strides
-            library(weight.dtype.name, self.target).pack(
-                weight.__array_interface__["data"][0],
-                strides[0] // size,
-                strides[1] // size,
-                *weight.shape,
-                pointers[number],
-            )
+            rows, columns = weight.strides
+            address = weight.__array_interface__["data"][0]
+            pack(address, rows // size, columns // size, *weight.shape, pointers[number])
         threads = self._threads(time)
         self._fill(arrays, pointers, given, time, threads, private, start)
         table = (ctypes.c_uint64 * len(pointers))(*pointers)
