@@ -63,7 +63,11 @@ def spans_time(node: Node, over_time: list[bool]) -> bool:
     ):
         return True
     if node.operation == "matmul":
-        return all(ndim_of(node, i) >= 2 for i in range(2)) and (over_time[0] or ndim_of(node, 0) == 2)
+        # With time as first axis, the stacks of matrices must still meet axis by axis.
+        left, right = ndim_of(node, 0), ndim_of(node, 1)
+        if min(left, right) < 2:
+            return False
+        return left == right if all(over_time) else left >= right if over_time[0] else left == 2
     if node.operation == "getitem":
         index = node.params["index"]
         if len(node.parents) == 1:
