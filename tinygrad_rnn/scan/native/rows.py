@@ -77,7 +77,9 @@ class Rows:
 
     def _sums_rows(self, node: Node) -> bool:
         """Whether a node adds up the rows of a value; of a single row that is the row in another shape."""
-        given = node.parents[0].specs[node.slots[0]].shape if node.parents[0] is not None else ()
+        if not node.parents or node.parents[0] is None:
+            return False
+        given = node.parents[0].specs[node.slots[0]].shape
         if len(given) != 2 or given[0] != self.rows or node.specs[0].shape != given[1:]:
             return False
         if node.operation == "reshape":

@@ -99,7 +99,9 @@ class Schedule:
         sums: dict[int, Deferred] = {}
         for k, node in enumerate(self.step.carry):
             addend = self.step.addend(k)
-            if addend is None or addend.specs[0].shape != node.specs[0].shape or addend.parents[0] is None:
+            if addend is None or addend.specs[0].shape != node.specs[0].shape:
+                continue
+            if addend.primitive is None or addend.parents[0] is None:
                 continue
             first, slot = addend.parents[0], addend.slots[0]
             if addend.operation == "matmul" and first.operation == "transpose" and addend.parents[1] is not None:
