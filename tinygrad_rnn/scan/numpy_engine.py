@@ -150,6 +150,7 @@ class Source:
         self._start, self._stop = ("time", "0") if self.reverse else ("0", "time")
         self._last: dict[int, str] = {}
         self._copies: list[tuple[Edge, Place]] = []
+        moved: list[tuple[Edge, Place]] = []
         own: dict[Edge, int] = {}
         for k, (node, edge) in enumerate(zip(step.carry, step.next_carry, strict=True)):
             if k in schedule.deferred:
@@ -169,8 +170,8 @@ class Source:
             if edge in made and edge not in own and (target.at or self._is_dead_at((node, 0), edge)):
                 self._places[edge] = target
                 own[edge] = k
-            elif edge != (node, 0):
-                self._copies.append((edge, target))
+            elif edge != (node, 0) or target.at:
+                moved.append((edge, target))
         for edge in schedule.stacked:
             if edge[0] in self._inside and not (edge in own and self._places[edge].at):
                 spec = spec_at(edge)
@@ -182,6 +183,8 @@ class Source:
                     self._places[edge] = place
                 else:
                     self._copies.append((edge, place))
+        # Copies of the state to elsewhere come first: the others write over it.
+        self._copies += moved
         self._alias_parts(made)
         self._lifetimes()
 
@@ -193,12 +196,12 @@ class Source:
         for other in self.schedule.loop:
             if is_view(other) and (other.parents[0], other.slots[0]) in roots:
                 roots |= {(other, slot) for slot in range(len(other.specs))}
-        if roots & {*self.step.ys, *self.step.next_carry}:
+        if roots & {*self.step.next_carry, *self.schedule.stacked}:
             return False
         readers = [
             reader
             for root in roots
-            for reader, _ in self.step.graph.consumers[root[0]]
+            for reader, _ in self.step.graph.consumers.get(root[0], ())
             if reader in order
             if any((p, s) == root for p, s in zip(reader.parents, reader.slots, strict=True))
         ]
@@ -354,8 +357,9 @@ class Source:
             for i, text in enumerate(a):
                 parent, slot = node.parents[i], node.slots[i]
                 stop = start + (parent.specs[slot].shape[axis] if parent is not None else 0)
-                if self._parts.get((parent, slot), (None, ""))[0] != edges[0]:  # type: ignore[arg-type]
-                    add(f"{out}[{':, ' * axis}{start}:{stop}] = {text}")
+                place = f"{':, ' * axis}{start}:{stop}"
+                if self._parts.get((parent, slot)) != (edges[0], place):  # type: ignore[arg-type]
+                    add(f"{out}[{place}] = {text}")
                 start = stop
         else:
             self._emit_other(node, edges, a, out)
@@ -457,8 +461,16 @@ class Source:
 
     def _finish(self, named: dict[Node, str]) -> None:
         step, schedule, end = self.step, self.schedule, self._end
+        states = {self._places[node, 0].name for node in step.carry if (node, 0) in self._places}
+        writes = []
         for edge, place in self._copies:
-            self._body.append(f"{place.name if place.at is None else self._slice(place)}[...] = {self._text(edge)}")
+            text = self._text(edge)
+            if place.at is None and self._places[self._base(edge)].name in states - {place.name}:
+                # States may change places: all are read before the first is written.
+                read, text = text, self._name(f"{place.name}_next")
+                self._body.append(f"{text} = np.array({read})")
+            writes.append(f"{place.name if place.at is None else self._slice(place)}[...] = {text}")
+        self._body += writes
         for node in schedule.after:
             self._over_time(node, end)
             self._sunk.add(node)
