@@ -10,8 +10,8 @@ import pytest
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, viz
 from tinygrad_rnn.core.errors import ConfigError, GraphError
+from tinygrad_rnn.core.names import LocalNames
 from tinygrad_rnn.viz.dot import LIMIT
-from tinygrad_rnn.viz.names import LocalNames
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -105,7 +105,8 @@ class Graph:
             ]
             shown += [f"{key}={value!r}" for key, value in node.params.items()]
             call = f"{node.operation}({', '.join(shown)})"
-        name = f"  # {node.name}" if node.name and node.primitive is not None else ""
+        names = _names(node) if node.primitive is not None else ""
+        name = f"  # {names}" if names else ""
         scope = f"  {'/'.join(map(str, node.scope))}" if node.scope else ""
         return f"{f'%{self._numbers[node]} = {call}':<27} {', '.join(map(repr, node.specs))}{scope}{name}"
 
@@ -137,6 +138,12 @@ class Graph:
                     lines += [f"        {line}" for line in str(rule).splitlines()]
         results = ", ".join([self.reference(node, slot) for node, slot in self.outputs])
         return "\n".join([*lines, f"return {results}"])
+
+
+def _names(node: Node) -> str:
+    """Return the names of the results of a node, "_" for one without; nothing where none has a name."""
+    names = [node.name_of(slot) or "_" for slot in range(len(node.specs))] if node.watches else []
+    return ", ".join(names) if set(names) - {"_"} else ""
 
 
 def _constant(arg: Any) -> str:

@@ -178,7 +178,11 @@ class Node:
     @property
     def name(self) -> str | None:
         """The name that a user gave to the first output, if any."""
-        watch = self.watches and self.watches.get(0)
+        return self.name_of(0)
+
+    def name_of(self, slot: int) -> str | None:
+        """Return the name that a user gave to an output, if any."""
+        watch = self.watches and self.watches.get(slot)
         return watch.name if watch else None
 
     def watch(self, slot: int) -> Watch:

@@ -10,7 +10,7 @@ import numpy as np
 from ..core import Addend, Node, Spec
 from ..core.backward import sum_to
 from ..core.trace import Abstract, Trace
-from .step import Built, Edge, Step, is_float, result_value, spec_at
+from .step import Built, Edge, Step, described, is_float, result_value, spec_at
 
 # What is computed again in the backward loop rather than kept from the forward loop.
 _CHEAP = frozenset(
@@ -58,21 +58,25 @@ class _Builder:
     def __init__(self) -> None:
         self.trace = Trace()
         self.inputs: dict[Source, Abstract] = {}
+        self.names: dict[int, str] = {}
 
-    def input(self, kind: str, number: int, spec: Spec) -> Abstract:
+    def name(self, value: Any, name: str) -> None:
+        """Name a value, unless it has a name."""
+        if type(value) is Abstract:
+            self.names.setdefault(value._value, name)
+
+    def input(self, kind: str, number: int, spec: Spec, name: str) -> Abstract:
         """Return the input from a source, made when it is asked for first."""
         source = Source(kind, number)
         if source not in self.inputs:
             self.inputs[source] = self.trace.input(spec)
+            self.name(self.inputs[source], name)
         return self.inputs[source]
 
-    def derived(
-        self, carry: list[Source], ys: dict[int, Any], next_carry: list[Any], saved_names: dict[int, str]
-    ) -> Derived:
+    def derived(self, carry: list[Source], ys: dict[int, Any], next_carry: list[Any]) -> Derived:
         """Return the step from the inputs to some results; inputs that are not needed are left out."""
         values = [result_value(self.trace, value) for value in (*ys.values(), *next_carry)]
-        names = {value._value: _name(source, saved_names) for source, value in self.inputs.items()}
-        built = Built(self.trace, names)
+        built = Built(self.trace, self.names)
         edges = [built.edges[value] for value in values]
         node_at = {source: built.edges[value._value][0] for source, value in self.inputs.items()}
         used = _reached(edges)
@@ -87,13 +91,9 @@ class _Builder:
             edges[: len(ys)],
             edges[len(ys) :],
             fixed,
+            [node_at[source] for source in carry if source.kind == "sum"],
         )
         return Derived(step, tuple(carry), tuple(xs), tuple(constants), tuple(ys))
-
-
-def _name(source: Source, saved: dict[int, str]) -> str:
-    prefix = {"cotangent": "g", "tangent": "d"}.get(source.kind, source.kind)
-    return saved.get(source.number, f"saved{source.number}") if source.kind == "saved" else f"{prefix}{source.number}"
 
 
 def _reached(edges: Iterable[Edge]) -> set[Node]:
@@ -118,7 +118,7 @@ class _Forward:
         for kind, nodes in (("x", step.xs), ("constant", step.constants)):
             for i, node in enumerate(nodes):
                 if node in step.graph.consumers:
-                    self.values[node, 0] = builder.input(kind, i, node.specs[0])
+                    self.values[node, 0] = builder.input(kind, i, node.specs[0], described((node, 0)))
         for node, value in step.fixed.items():
             self.values[node, 0] = value
 
@@ -129,12 +129,13 @@ class _Forward:
             if edge in self.numbers or self.everything or node.primitive is None:
                 # Negative numbers are no results: such a value is asked for, and then not used.
                 number = self.numbers.setdefault(edge, len(self.numbers) if self.everything else ~len(self.numbers))
-                value = self.values[edge] = self.builder.input("saved", number, spec_at(edge))
+                value = self.values[edge] = self.builder.input("saved", number, spec_at(edge), described(edge))
             else:
                 args = [self.argument(node, i) for i in range(len(node.parents))]
                 found = self.builder.trace.record(node.primitive, tuple(args), node.params)  # type: ignore[arg-type]
                 for slot, part in enumerate(found if isinstance(found, list) else [found]):
                     self.values.setdefault((node, slot), part)
+                    self.builder.name(part, described((node, slot)))
                 value = self.values[edge]
         return value
 
@@ -175,12 +176,13 @@ def _vjp(step: Step, wanted: Wanted, builder: _Builder, forward: _Forward) -> De
     totals = _Totals(builder.trace)
     for i, (edge, has) in enumerate(zip(step.ys, wanted.ys, strict=True)):
         if has and is_float(edge):
-            totals.add(edge, builder.input("cotangent", i, spec_at(edge)))
+            name = "d_y" if sum(wanted.ys) == 1 else f"d_y{i}"
+            totals.add(edge, builder.input("cotangent", i, spec_at(edge), name))
     carry: list[Source] = []
     for k, edge in enumerate(step.next_carry):
         if is_float(edge):
             carry.append(Source("carry", k))
-            totals.add(edge, builder.input("carry", k, spec_at(edge)))
+            totals.add(edge, builder.input("carry", k, spec_at(edge), f"d_{described((step.carry[k], 0))}"))
     needed = {node for node in step.carry if is_float((node, 0))}
     needed |= {node for node, need in zip(step.xs, wanted.xs, strict=True) if need and is_float((node, 0))}
     needed |= {node for node, need in zip(step.constants, wanted.constants, strict=True) if need}
@@ -208,18 +210,14 @@ def _vjp(step: Step, wanted: Wanted, builder: _Builder, forward: _Forward) -> De
     for i, (node, need) in enumerate(zip(step.constants, wanted.constants, strict=True)):
         if need and (node, 0) in totals.found:
             carry.append(Source("constant", i))
-            after.append(builder.input("sum", i, node.specs[0]) + totals.found[node, 0])
+            name = f"d_{described((node, 0))}"
+            after.append(builder.input("sum", i, node.specs[0], name) + totals.found[node, 0])
+            builder.name(after[-1], name)
     carry = [Source("sum", s.number) if s.kind == "constant" else s for s in carry]
     ys = {i: totals.found[node, 0] for i, node in enumerate(step.xs) if wanted.xs[i] and (node, 0) in totals.found}
-    names = {number: _described(edge) for edge, number in forward.numbers.items()}
-    return builder.derived(carry, ys, after, names)
-
-
-def _described(edge: Edge) -> str:
-    node, slot = edge
-    if node.primitive is None:
-        return node.name or "state"
-    return node.operation + (f"_{slot}" if len(node.specs) > 1 else "")
+    for edge, cotangent in totals.found.items():
+        builder.name(cotangent, f"d_{described(edge)}")
+    return builder.derived(carry, ys, after)
 
 
 class _Totals:
@@ -265,13 +263,13 @@ def _jvp(step: Step, carry: tuple[bool, ...], xs: tuple[bool, ...], constants: t
     forward.numbers = {}
     sources = [Source("state", i) for i in range(len(step.carry))]
     for i, node in enumerate(step.carry):
-        forward.values[node, 0] = builder.input("state", i, node.specs[0])
+        forward.values[node, 0] = builder.input("state", i, node.specs[0], described((node, 0)))
     moving: dict[Edge, Any] = {}
     kinds = (("carry", step.carry, carry), ("tangent", step.xs, xs), ("constant tangent", step.constants, constants))
     for kind, nodes, flags in kinds:
         for i, (node, moves) in enumerate(zip(nodes, flags, strict=True)):
             if moves:
-                moving[node, 0] = builder.input(kind, i, node.specs[0])
+                moving[node, 0] = builder.input(kind, i, node.specs[0], f"tangent_{described((node, 0))}")
     for node in step.graph:
         if node.primitive is None:
             continue
@@ -300,7 +298,9 @@ def _jvp(step: Step, carry: tuple[bool, ...], xs: tuple[bool, ...], constants: t
             sources.append(Source("carry", i))
             after.append(tangent_of(edge))
     ys = {i: tangent_of(edge) for i, edge in enumerate(step.ys) if is_float(edge)}
-    return builder.derived(sources, ys, after, {})
+    for edge, tangent in moving.items():
+        builder.name(tangent, f"tangent_{described(edge)}")
+    return builder.derived(sources, ys, after)
 
 
 def saving(step: Step, xs: tuple[bool, ...], constants: tuple[bool, ...]) -> Step:
@@ -323,7 +323,7 @@ def saving(step: Step, xs: tuple[bool, ...], constants: tuple[bool, ...]) -> Ste
         used = {source.number for source in derived.xs if source.kind == "saved"}
         kept = _kept(step, [edge for edge, number in forward.numbers.items() if number in used])
         ys = [*step.ys, *[edge for edge in kept if edge not in step.ys]]
-        found = Step(step.carry, step.xs, step.constants, ys, step.next_carry, step.fixed)
+        found = Step(step.carry, step.xs, step.constants, ys, step.next_carry, step.fixed, step.zeros)
         found.saved = {edge: ys.index(edge) for edge in kept}
         step.cache[key] = found
     return step.cache[key]  # type: ignore[no-any-return]

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import keyword
-import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..core import Node
 from ..core.node import Array
+from ..core.primitive import Primitive
 from .compiled import Program
-from .families import index_text, is_elementwise, is_product_with_matrix, is_reduction, is_view
+from .families import is_elementwise, is_product_with_matrix, is_reduction, is_view
 from .passes.schedule import Schedule
 from .passes.simplify import simplify
-from .step import Edge, Step, spec_at
+from .step import Edge, Step, described, spec_at
+from .text import dtype_text, literal_text, number_text, shape_text, view_texts, widened
 
 
 class Place(NamedTuple):
@@ -55,7 +56,7 @@ def numpy_engine(step: Step) -> Program:
         key = ("numpy", time.bit_length(), reverse)
         found = step.cache.get(key)
         if found is None:
-            found = step.cache[key] = Source(simplified(step), time, reverse).function()
+            found = step.cache[key] = LoopText(simplified(step), time, reverse).function()
         return found(*arrays, time)  # type: ignore[no-any-return]
 
     return program
@@ -68,105 +69,124 @@ def simplified(step: Step) -> Step:
     return step.cache["simplified"]  # type: ignore[no-any-return]
 
 
-class Source:
-    """The source of a loop, as text.
+class LoopText:
+    """The source of a loop, as text: a function of the leaves of the state, what differs from step to step, constants.
+
+    What is named `i` at one step is named `i_all` for all of them.
 
     Args:
         step: the step.
         time: about how many steps there are.
         reverse: the loop runs from the last step to the first.
-        name: of the function.
+
+    Attributes:
+        parameters: names of the arguments, by the input that they stand for.
+        once: lines on what is the same at every step.
+        before: lines for all steps at once.
+        memory: lines that make the arrays that the loop writes to.
+        body: the lines of one step.
+        end: the lines after the loop.
+        results: expressions for what is returned: a stack for each result, then the last state.
+        primitives: of the package, by the name under which the text calls them.
+        functions: all that the text needs beside NumPy, by name.
     """
 
-    def __init__(self, step: Step, time: int, reverse: bool, name: str = "loop") -> None:
-        self.step, self.reverse, self.name = step, reverse, name
+    def __init__(self, step: Step, time: int, reverse: bool) -> None:
+        self.step, self.reverse = step, reverse
         self.schedule = Schedule(step, time)
+        self.primitives: dict[str, Primitive] = {}
         self.functions: dict[str, Any] = {}
+        self.parameters: dict[Node, str] = {}
+        self.once: list[str] = []
+        self.before: list[str] = []
+        self.memory: list[str] = []
+        self.body: list[str] = []
+        self.end: list[str] = []
+        self.results: list[str] = []
         self._names: Counter[str] = Counter()
         self._places: dict[Edge, Place] = {}
-        self._setup: list[str] = []
-        self._body: list[str] = []
-        self._end: list[str] = []
+        self._ones: dict[str, str] = {}
         self._slices: dict[str, str] = {}
         self._free: dict[Any, list[str]] = {}
         self._stacks: dict[Edge, str] = {}
         self._parts: dict[Edge, tuple[Edge, str]] = {}
         self._root: dict[Edge, Edge] = {}
-        self._scratch_of: dict[str, Edge] = {}
+        self._buffers: dict[str, str] = {}
+        self._held: dict[str, Edge] = {}
+        self._hints: dict[str, str] = {}
+        self._after: set[str] = set()
+        self._last: dict[int, str] = {}
+        self._copies: list[tuple[Edge, Place]] = []
         self._sunk: set[Node] = set()
         self._overflow = False
         self._write()
 
     # Names
 
-    def _name(self, hint: str) -> str:
+    def name(self, hint: str) -> str:
+        """Return a name that is not taken."""
         name = re.sub(r"\W+", "_", hint).strip("_") or "value"
-        if name[0].isdigit() or keyword.iskeyword(name) or name in ("t", "time", "np"):
-            name = f"_{name}"
+        if name[0].isdigit() or keyword.iskeyword(name) or name in ("t", "time", "np", "saved", "bool", "results"):
+            name = f"{name}_" if not name[0].isdigit() else f"_{name}"
         self._names[name] += 1
         number = self._names[name]
-        return name if number == 1 else self._name(f"{name}_{number}")
+        return name if number == 1 else self.name(f"{name}_{number}")
 
-    def _hint(self, edge: Edge) -> str:
-        node, slot = edge
-        hint = node.name or node.operation
-        return hint if len(node.specs) == 1 else f"{hint}_{slot}"
+    def _stack_name(self, edge: Edge) -> str:
+        one = self.name(described(edge))
+        name = self.name(f"{one}_all")
+        self._ones[name] = one
+        return name
 
     # The parts of the function
 
     def _write(self) -> None:
         step, schedule = self.step, self.schedule
-        self.parameters = [self._name(node.name or kind) for kind, node in self._kinds()]
-        named = dict(zip(step.inputs, self.parameters, strict=True))
+        for node in (*step.carry, *step.xs, *step.constants):
+            self.parameters[node] = self._stack_name((node, 0)) if node in step.xs else self.name(described((node, 0)))
         for node in (*step.xs, *step.constants):
-            self._places[node, 0] = Place(named[node], "t" if node in step.xs else None, scalar=not node.specs[0].shape)
+            at = "t" if node in step.xs else None
+            self._places[node, 0] = Place(self.parameters[node], at, scalar=not node.specs[0].shape)
         for i, (node, value) in enumerate(step.fixed.items()):
-            name = self._name(f"fixed{i}")
+            name = self.name(f"constant_{i}")
             self.functions[name] = value
             self._places[node, 0] = Place(name, None)
         for node in schedule.once:
-            self._over_time(node, self._setup)
+            self._over_time(node, self.once)
         for node in schedule.before:
-            self._over_time(node, self._setup)
-        self._plan(named)
+            self._over_time(node, self.before)
+        self._plan()
         for node in schedule.loop:
             self._emit(node)
-        self._finish(named)
+        self._finish()
 
-    def _kinds(self) -> list[tuple[str, Node]]:
-        step = self.step
-        return [
-            *[("state", node) for node in step.carry],
-            *[("x", node) for node in step.xs],
-            *[("constant", node) for node in step.constants],
-        ]
-
-    def _plan(self, named: dict[Node, str]) -> None:
+    def _plan(self) -> None:
         """Decide where the values of the loop are kept."""
         step, schedule = self.step, self.schedule
         self._inside = set(schedule.loop)
         made = {(node, slot) for node in schedule.loop if not is_view(node) for slot in range(len(node.specs))}
         before, after = ("t + 1", "t") if self.reverse else ("t", "t + 1")
-        self._start, self._stop = ("time", "0") if self.reverse else ("0", "time")
-        self._last: dict[int, str] = {}
-        self._copies: list[tuple[Edge, Place]] = []
+        start, stop = ("time", "0") if self.reverse else ("0", "time")
         moved: list[tuple[Edge, Place]] = []
         own: dict[Edge, int] = {}
         for k, (node, edge) in enumerate(zip(step.carry, step.next_carry, strict=True)):
             if k in schedule.deferred:
                 continue
-            spec, name = node.specs[0], self._name(f"{named[node]}_now")
+            spec, given = node.specs[0], self.parameters[node]
+            first = f"np.zeros({spec.shape}, {dtype_text(spec)})" if node in step.zeros else f"np.array({given})"
             if (node, 0) in schedule.stacked or (edge in schedule.stacked and edge in made and edge not in own):
-                self._setup.append(f"{name} = np.empty({self._shape('time + 1', spec.shape)}, {_dtype(spec)})")
-                self._setup.append(f"{name}[{self._start}] = {named[node]}")
+                name = self.name(f"{given}_all")
+                self._ones[name] = given
+                self.memory.append(f"{name} = np.empty({shape_text('time + 1', spec.shape)}, {dtype_text(spec)})")
+                self.memory.append(f"{name}[{start}] = {0 if node in step.zeros else given}")
                 self._places[node, 0] = Place(name, before, scalar=not spec.shape)
-                self._last[k] = f"{name}[{self._stop}]"
+                self._last[k] = f"{name}[{stop}]"
                 target = Place(name, after, scalar=not spec.shape)
+                self._after.add(f"{name}[{after}{', ...' * (not spec.shape)}]")
             else:
-                self._setup.append(f"{name} = np.array({named[node]})")
-                self._places[node, 0] = Place(name, None)
-                self._last[k] = name
-                target = Place(name, None)
+                self.memory.append(f"{given} = {first}")
+                self._places[node, 0] = target = Place(given, None)
+                self._last[k] = given
             if edge in made and edge not in own and (target.at or self._is_dead_at((node, 0), edge)):
                 self._places[edge] = target
                 own[edge] = k
@@ -175,8 +195,8 @@ class Source:
         for edge in schedule.stacked:
             if edge[0] in self._inside and not (edge in own and self._places[edge].at):
                 spec = spec_at(edge)
-                name = self._name(f"all_{self._hint(edge)}")
-                self._setup.append(f"{name} = np.empty({self._shape('time', spec.shape)}, {_dtype(spec)})")
+                name = self._stack_name(edge)
+                self.memory.append(f"{name} = np.empty({shape_text('time', spec.shape)}, {dtype_text(spec)})")
                 place = Place(name, "t", scalar=not spec.shape)
                 self._stacks[edge] = name
                 if edge in made and edge not in self._places:
@@ -252,11 +272,6 @@ class Source:
 
     # Reading and writing values
 
-    def _shape(self, first: str, shape: tuple[int, ...]) -> str:
-        return (
-            f"({', '.join([first, *map(str, shape)])},)" if not shape else f"({', '.join([first, *map(str, shape)])})"
-        )
-
     def _text(self, edge: Edge) -> str:
         place = self._places[edge]
         return place.name if place.at is None else self._slice(place)
@@ -264,45 +279,56 @@ class Source:
     def _slice(self, place: Place) -> str:
         text = f"{place.name}[{place.at}{', ...' * place.scalar}]"
         if text not in self._slices:
-            self._slices[text] = self._name(place.name + ("_t" if place.at == "t" else "_next"))
+            one = self._ones[place.name]
+            self._slices[text] = self.name(f"{one}_next") if text in self._after else one
+            self.body.append(f"{self._slices[text]} = {text}")
         return self._slices[text]
 
     def _operand(self, node: Node, i: int) -> str:
         parent = node.parents[i]
-        return _number(node.args[i]) if parent is None else self._text((parent, node.slots[i]))  # type: ignore[index]
+        return number_text(node.args[i]) if parent is None else self._text((parent, node.slots[i]))  # type: ignore[index]
 
-    def _out(self, edge: Edge, reuse: Sequence[Edge] = ()) -> str:
-        """Return the array that a result is written to; that of an operand which is not read again, if there is one."""
+    def _find_place(self, edge: Edge, reuse: Sequence[Edge] = ()) -> None:
+        """Decide what array a result is written to: that of an operand which is not read again, if there is one."""
         if edge in self._places:
-            return self._text(edge)
+            return
         if edge in self._parts:
             whole, index = self._parts[edge]
-            array = self._out(whole)
+            self._find_place(whole)
             place = self._places[whole]
-            name = self._name(self._hint(edge))
-            lead = ":, " if place.at else ""
-            self._setup.append(f"{name} = {place.name}[{lead}{index}]")
+            name = self._stack_name(edge) if place.at else self.name(described(edge))
+            self.memory.append(f"{name} = {place.name}[{':, ' if place.at else ''}{index}]")
             self._places[edge] = Place(name, place.at, whole=False)
-            del array
-            return self._text(edge)
+            return
         spec = spec_at(edge)
+        kind = (spec.shape, spec.dtype)
         for operand in reuse:
-            known = self._places.get(operand)
-            if known is not None and known.name in self._scratch_of:
-                same = spec_at(operand).shape == spec.shape and spec_at(operand).dtype == spec.dtype
-                if same and self._last_read.get(operand) is edge[0] and operand not in self._root:
-                    self._places[edge] = known
-                    self._scratch_of[known.name] = edge
-                    return known.name
-        pool = self._free.setdefault((spec.shape, spec.dtype), [])
+            place = self._places.get(operand)
+            if place is None or place.name not in self._buffers or operand in self._root:
+                continue
+            buffer = self._buffers[place.name]
+            dead = self._held.get(buffer) == operand and self._last_read.get(operand) is edge[0]
+            if dead and (spec_at(operand).shape, spec_at(operand).dtype) == kind:
+                self._hold(edge, buffer)
+                return
+        pool = self._free.setdefault(kind, [])
         if pool:
-            name = pool.pop()
-        else:
-            name = self._name(self._hint(edge))
-            self._setup.append(f"{name} = np.empty({spec.shape}, {_dtype(spec)})")
+            self._hold(edge, pool.pop())
+            return
+        name = self.name(described(edge))
+        self.memory.append(f"{name} = np.empty({spec.shape}, {dtype_text(spec)})")
+        self._buffers[name] = name
+        self._hold(edge, name)
+
+    def _hold(self, edge: Edge, buffer: str) -> None:
+        """Put a value into a buffer, which has a name for each of the named values that take turns in it."""
+        name, hint, node = buffer, described(edge), edge[0]
+        if self._hints.setdefault(buffer, hint) != hint and node.watches:
+            name = self.name(hint)
+            self.memory.append(f"{name} = {buffer}")
+            self._buffers[name] = buffer
+        self._held[buffer] = edge
         self._places[edge] = Place(name, None)
-        self._scratch_of[name] = edge
-        return name
 
     def _release(self, node: Node) -> None:
         for parent, slot in zip(node.parents, node.slots, strict=True):
@@ -310,12 +336,13 @@ class Source:
                 continue
             base = self._base((parent, slot))
             place = self._places.get(base)
-            if place is None or place.name not in self._scratch_of or self._scratch_of[place.name] != base:
+            if place is None or place.name not in self._buffers:
                 continue
-            if self._last_read.get(base) is node:
-                del self._scratch_of[place.name]
+            buffer = self._buffers[place.name]
+            if self._held.get(buffer) == base and self._last_read.get(base) is node:
+                del self._held[buffer]
                 spec = spec_at(base)
-                self._free.setdefault((spec.shape, spec.dtype), []).append(place.name)
+                self._free.setdefault((spec.shape, spec.dtype), []).append(buffer)
 
     # Operations inside the loop
 
@@ -325,10 +352,11 @@ class Source:
         operation = node.operation
         edges = [(node, slot) for slot in range(len(node.specs))]
         parents = [(p, s) for p, s in zip(node.parents, node.slots, strict=True) if p is not None]
-        can_reuse = is_elementwise(node) and operation not in ("where", "clip")
-        out = self._out(edges[0], parents if can_reuse else ())
+        can_reuse = is_elementwise(node) and operation not in ("where", "clip", "softplus")
+        self._find_place(edges[0], parents if can_reuse else ())
         a = [self._operand(node, i) for i in range(len(node.parents))]
-        add = self._body.append
+        out = self._text(edges[0])
+        add = self.body.append
         forward = getattr(node.primitive, "forward", None)
         if operation == "sigmoid":
             self._overflow = True
@@ -339,7 +367,11 @@ class Source:
         elif operation == "relu":
             add(f"np.maximum({a[0]}, 0, out={out})")
         elif operation == "softplus":
-            add(f"np.logaddexp({a[0]}, 0, out={out})")
+            add(f"np.absolute({a[0]}, out={out})")
+            add(f"np.negative({out}, out={out})")
+            add(f"np.exp({out}, out={out})")
+            add(f"np.log1p({out}, out={out})")
+            add(f"np.add({out}, np.maximum({a[0]}, 0), out={out})")
         elif operation == "where":
             add(f"np.copyto({out}, {a[2]})")
             add(f"np.copyto({out}, {a[1]}, where={a[0]})")
@@ -366,37 +398,56 @@ class Source:
         self._release(node)
 
     def _emit_other(self, node: Node, edges: list[Edge], a: list[str], out: str) -> None:
-        call = f"{self._function(node)}({', '.join(a)})"
+        call = self._call(node, a, node.params)
         if len(edges) == 1:
-            self._body.append(f"{out}[...] = {call}")
+            self.body.append(f"{out}[...] = {call}")
             return
-        outs = [out, *[self._out(edge) for edge in edges[1:]]]
-        self._body.append(f"results = {call}")
-        self._body += [f"{array}[...] = results[{i}]" for i, array in enumerate(outs)]
+        for edge in edges[1:]:
+            self._find_place(edge)
+        self.body.append(f"results = {call}")
+        self.body += [f"{self._text(edge)}[...] = results[{i}]" for i, edge in enumerate(edges)]
 
-    def _function(self, node: Node) -> str:
-        """Return the name of a function that computes a node from arrays."""
-        name = self._name(f"{node.operation}_of")
-        primitive, params = node.primitive, node.params
-        self.functions[name] = lambda *args: primitive.forward(*args, **params)  # type: ignore[union-attr]
-        return name
+    def _call(self, node: Node, a: list[str], params: dict[str, Any]) -> str:
+        """Return the call of a primitive on arrays."""
+        primitive = node.primitive
+        assert isinstance(primitive, Primitive)
+        texts = {key: literal_text(value) for key, value in params.items()}
+        if None in texts.values():
+            name = self.name(f"{node.operation}_of")
+            self.functions[name] = lambda *args: primitive.forward(*args, **params)
+            return f"{name}({', '.join(a)})"
+        known = [name for name, other in self.primitives.items() if other is primitive]
+        name = known[0] if known else self.name(f"{node.operation}_of")
+        self.primitives[name], self.functions[name] = primitive, primitive.forward
+        return f"{name}({', '.join([*a, *[f'{key}={text}' for key, text in texts.items()]])})"
 
     def _emit_view(self, node: Node) -> bool:
         """Make a view before the loop begins; False if the operation has to copy at every step."""
         parent = (node.parents[0], node.slots[0])
-        if parent[0] in self._inside and parent not in self._places:
-            self._out(parent)  # type: ignore[arg-type]
+        if parent[0] in self._inside:
+            self._find_place(parent)  # type: ignore[arg-type]
         place = self._places[parent]  # type: ignore[index]
         if node.operation == "reshape" and not place.whole:
             return False
         shift = 0 if place.at is None else 1
-        for slot, text in enumerate(_view_texts(node, place.name, shift)):
-            name = self._name(self._hint((node, slot)))
-            self._setup.append(f"{name} = {text}")
+        for slot, text in enumerate(view_texts(node, place.name, shift)):
+            if not self._is_read((node, slot)):
+                continue
+            name = self._stack_name((node, slot)) if shift else self.name(described((node, slot)))
+            self.memory.append(f"{name} = {text}")
             self._places[node, slot] = Place(
                 name, place.at, whole=place.whole and node.operation == "reshape", scalar=not node.specs[slot].shape
             )
         return True
+
+    def _is_read(self, edge: Edge) -> bool:
+        if edge in self.step.ys or edge in self.step.next_carry:
+            return True
+        return any(
+            (parent, slot) == edge
+            for reader, _ in self.step.graph.consumers[edge[0]]
+            for parent, slot in zip(reader.parents, reader.slots, strict=True)
+        )
 
     # Operations for all steps at once
 
@@ -406,45 +457,50 @@ class Source:
         over = [edge is not None and self._spans(edge) for edge in parents]
         shift = int(any(over))
         names = [
-            self._whole(edge) if edge is not None else _number(arg)
+            self._whole(edge) if edge is not None else number_text(arg)
             for edge, arg in zip(parents, node.args or (), strict=True)
         ]
         if is_view(node):
-            texts = _view_texts(node, names[0], shift)
+            texts = view_texts(node, names[0], shift)
         elif is_product_with_matrix(node) and over[0] and not over[1]:
             *lead, inner = parents[0][0].specs[parents[0][1]].shape  # type: ignore[index]
-            rows, columns = "*".join(["time", *map(str, lead)]), node.specs[0].shape[-1]
-            shape = self._shape("time", node.specs[0].shape)
+            rows = " * ".join(["time", *map(str, lead)])
+            shape = shape_text("time", node.specs[0].shape)
             texts = [f"np.matmul({names[0]}.reshape({rows}, {inner}), {names[1]}).reshape{shape}"]
-            del columns
         else:
-            params = dict(node.params)
-            if shift and is_elementwise(node):
-                ndim = len(node.specs[0].shape)
-                names = [
-                    _widened(name, ndim, edge) if spans and edge is not None else name
-                    for name, edge, spans in zip(names, parents, over, strict=True)
-                ]
-            if shift and "axis" in params:
-                axis = params["axis"]
-                params["axis"] = tuple([i + 1 for i in axis]) if isinstance(axis, tuple) else axis + 1
-            primitive = node.primitive
-            forward = getattr(primitive, "forward", None)
-            if isinstance(forward, np.ufunc) and not params:
-                texts = [f"np.{forward.__name__}({', '.join(names)})"]
-            else:
-                function = self._name(f"{node.operation}_of")
-                self.functions[function] = lambda *args: forward(*args, **params)  # type: ignore[misc]
-                texts = [f"{function}({', '.join(names)})"]
-                if len(node.specs) > 1:
-                    lines.append(f"results = {texts[0]}")
-                    texts = [f"results[{i}]" for i in range(len(node.specs))]
+            texts = self._texts_over_time(node, parents, names, over)
+            if len(node.specs) > 1:
+                lines.append(f"results = {texts[0]}")
+                texts = [f"results[{i}]" for i in range(len(node.specs))]
         for slot, text in enumerate(texts):
-            name = self._name(self._hint((node, slot)))
+            edge = (node, slot)
+            if len(texts) > 1 and not self._is_read(edge):
+                continue
+            name = self._stack_name(edge) if shift else self.name(described(edge))
             lines.append(f"{name} = {text}")
-            self._places[node, slot] = Place(
-                name, "t" if shift else None, not is_view(node), not node.specs[slot].shape
-            )
+            self._places[edge] = Place(name, "t" if shift else None, not is_view(node), not node.specs[slot].shape)
+
+    def _texts_over_time(
+        self, node: Node, parents: Sequence[Edge | None], names: list[str], over: list[bool]
+    ) -> list[str]:
+        params, shift = dict(node.params), any(over)
+        if shift and is_elementwise(node):
+            ndim = len(node.specs[0].shape)
+            names = [
+                widened(name, ndim, len(spec_at(edge).shape)) if spans and edge is not None else name
+                for name, edge, spans in zip(names, parents, over, strict=True)
+            ]
+        if shift and "axis" in params:
+            axis = params["axis"]
+            params["axis"] = tuple([i + 1 for i in axis]) if isinstance(axis, tuple) else axis + 1
+        forward = getattr(node.primitive, "forward", None)
+        if isinstance(forward, np.ufunc) and not params:
+            return [f"np.{forward.__name__}({', '.join(names)})"]
+        if node.operation == "concatenate":
+            return [f"np.concatenate(({', '.join(names)},), axis={params['axis']})"]
+        if is_reduction(node):
+            return [f"np.{node.operation}({names[0]}, axis={params['axis']}, keepdims={params['keepdims']})"]
+        return [self._call(node, names, params)]
 
     def _spans(self, edge: Edge) -> bool:
         return edge[0] not in self.schedule.constant
@@ -459,100 +515,57 @@ class Source:
         ahead = "1:" if place.at == "t + 1" else ":-1"
         return f"{place.name}[{ahead}]"
 
-    def _finish(self, named: dict[Node, str]) -> None:
-        step, schedule, end = self.step, self.schedule, self._end
+    def _finish(self) -> None:
+        step, schedule = self.step, self.schedule
         states = {self._places[node, 0].name for node in step.carry if (node, 0) in self._places}
         writes = []
         for edge, place in self._copies:
             text = self._text(edge)
             if place.at is None and self._places[self._base(edge)].name in states - {place.name}:
                 # States may change places: all are read before the first is written.
-                read, text = text, self._name(f"{place.name}_next")
-                self._body.append(f"{text} = np.array({read})")
+                read, text = text, self.name(f"{place.name}_next")
+                self.body.append(f"{text} = np.array({read})")
             writes.append(f"{place.name if place.at is None else self._slice(place)}[...] = {text}")
-        self._body += writes
+        self.body += writes
         for node in schedule.after:
-            self._over_time(node, end)
+            self._over_time(node, self.end)
             self._sunk.add(node)
         for k, deferred in schedule.deferred.items():
+            node = step.carry[k]
             rows = [
-                "*".join(["time", *map(str, spec_at(edge).shape[:-1])]) + f", {spec_at(edge).shape[-1]}"
+                " * ".join(["time", *map(str, spec_at(edge).shape[:-1])]) + f", {spec_at(edge).shape[-1]}"
                 for edge in deferred.operands
             ]
             arrays = [f"{self._whole(edge)}.reshape({r})" for edge, r in zip(deferred.operands, rows, strict=True)]
-            name = self._name(f"{named[step.carry[k]]}_total")
+            name = self.parameters[node]
             total = f"np.matmul({arrays[0]}.T, {arrays[1]})" if deferred.kind == "product" else f"{arrays[0]}.sum(0)"
-            end.append(f"{name} = {named[step.carry[k]]} + {total}")
+            self.end.append(f"{name} = {total}" if node in step.zeros else f"{name} = {name} + {total}")
             self._last[k] = name
-        results = [self._whole(edge) if self._spans(edge) else self._repeated(edge) for edge in step.ys]
-        results += [
+        self.results = [self._whole(edge) if self._spans(edge) else self._repeated(edge) for edge in step.ys]
+        self.results += [
             self._last[k] if k in schedule.deferred else f"np.array({self._last[k]})" for k in range(len(step.carry))
         ]
-        end.append(f"return [{', '.join(results)}]")
 
     def _repeated(self, edge: Edge) -> str:
-        return f"np.broadcast_to({self._places[edge].name}, {self._shape('time', spec_at(edge).shape)})"
+        return f"np.broadcast_to({self._places[edge].name}, {shape_text('time', spec_at(edge).shape)})"
+
+    def loop(self) -> list[str]:
+        """Return the lines of the loop itself."""
+        if not self.body:
+            return []
+        lines = [f"for t in {'reversed(range(time))' if self.reverse else 'range(time)'}:"]
+        lines += [f"    {line}" for line in self.body]
+        return ["with np.errstate(over='ignore'):", *[f"    {line}" for line in lines]] if self._overflow else lines
 
     def __str__(self) -> str:
-        steps = "range(time - 1, -1, -1)" if self.reverse else "range(time)"
-        loop = [
-            *[f"{name} = {text}" for text, name in self._slices.items()],
-            *self._body,
-        ]
-        lines = [f"def {self.name}({', '.join([*self.parameters, 'time'])}):"]
-        lines += [f"    {line}" for line in self._setup]
-        if loop:
-            inside = [f"for t in {steps}:", *[f"    {line}" for line in loop]]
-            if self._overflow:
-                inside = ["with np.errstate(over='ignore'):", *[f"    {line}" for line in inside]]
-            lines += [f"    {line}" for line in inside]
-        lines += [f"    {line}" for line in self._end]
-        return "\n".join(lines)
+        lines = [*self.once, *self.before, *self.memory, *self.loop(), *self.end]
+        lines.append(f"return [{', '.join(self.results)}]")
+        return "\n".join(
+            [f"def loop({', '.join([*self.parameters.values(), 'time'])}):", *[f"    {line}" for line in lines]]
+        )
 
     def function(self) -> Any:
         """Return the compiled function."""
         namespace: dict[str, Any] = {"np": np, **self.functions}
-        exec(compile(str(self), f"<{self.name}>", "exec"), namespace)
-        return namespace[self.name]
-
-
-def _dtype(spec: Any) -> str:
-    return f"np.{spec.dtype.name}" if spec.dtype.kind != "b" else "bool"
-
-
-def _number(value: Any) -> str:
-    if isinstance(value, float) and not math.isfinite(value):
-        return "np.nan" if math.isnan(value) else "np.inf" if value > 0 else "-np.inf"
-    return repr(value)
-
-
-def _widened(name: str, ndim: int, edge: Edge) -> str:
-    """Return an array over time with axes put in, so that it broadcasts as its value of one step does."""
-    missing = ndim - len(spec_at(edge).shape)
-    return name if missing <= 0 else f"{name}[:, {', '.join(['None'] * missing)}]"
-
-
-def _view_texts(node: Node, name: str, shift: int) -> list[str]:
-    """Return the text of each result of a view, `shift` axes behind those of its own."""
-    lead = ":, " * shift
-    params = node.params
-    if node.operation == "split":
-        axis, start, texts = params["axis"], 0, []
-        for stop in params["bounds"]:
-            texts.append(f"{name}[{lead}{':, ' * axis}{start}:{stop}]")
-            start = stop
-        return texts
-    if node.operation == "getitem":
-        index = index_text(params["index"])
-        return [f"{name}[{lead}{index}]" if index != "()" or shift else f"{name}[()]"]
-    if node.operation == "transpose":
-        axes = (0, *[axis + 1 for axis in params["axes"]]) if shift else params["axes"]
-        return [f"np.transpose({name}, {axes})"]
-    shape = node.specs[0].shape
-    first = f"({name}.shape[0], {', '.join(map(str, shape))})" if shift else repr(shape)
-    if node.operation == "reshape":
-        return [f"{name}.reshape({first})"]
-    widened = name
-    if shift:
-        widened = _widened(name, len(shape), (node.parents[0], node.slots[0]))  # type: ignore[arg-type]
-    return [f"np.broadcast_to({widened}, {first})"]
+        exec(compile(str(self), "<loop>", "exec"), namespace)
+        return namespace["loop"]

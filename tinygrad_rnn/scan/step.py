@@ -30,6 +30,7 @@ class Step:
         ys: the results of every step.
         next_carry: the state after the step, one for each of `carry`, of its shape and dtype.
         fixed: arrays that belong to the step itself, by the leaves that stand for them.
+        zeros: the leaves of the state that are 0 before the first step of every run.
 
     Attributes:
         graph: all nodes from the inputs to the results.
@@ -58,12 +59,14 @@ class Step:
         ys: Iterable[Edge],
         next_carry: Iterable[Edge],
         fixed: dict[Node, Array] | None = None,
+        zeros: Iterable[Node] = (),
     ) -> None:
         self.carry, self.xs, self.constants = tuple(carry), tuple(xs), tuple(constants)
         self.ys, self.next_carry = tuple(ys), tuple(next_carry)
         self.graph = Graph([*self.ys, *self.next_carry])
         known = set(self.graph.nodes)
         self.fixed = {node: value for node, value in (fixed or {}).items() if node in known}
+        self.zeros = frozenset(zeros)
         self.saved: dict[Edge, int] = {}
         self._number = next(_numbers)
         self.cache: dict[Any, Any] = {}
@@ -95,6 +98,26 @@ def spec_at(edge: Edge) -> Spec:
     return edge[0].specs[edge[1]]
 
 
+def described(edge: Edge) -> str:
+    """Return the name of a value; of one that has none, what is done to what."""
+    node, slot = edge
+    name = node.name_of(slot)
+    if name is not None or node.primitive is None:
+        return name or "state"
+    if len(node.specs) > 1:
+        return f"{node.operation}_{slot}"
+    of = node.parents[0].name_of(node.slots[0]) if len(node.parents) == 1 and node.parents[0] is not None else None
+    if node.operation == "transpose":
+        return f"{of or 'value'}_T"
+    return f"{node.operation}_{of}" if of else "product" if node.operation == "matmul" else node.operation
+
+
+def give_name(edge: Edge, name: str | None) -> None:
+    """Give a value a name, unless it has one or is an input."""
+    if name and edge[0].primitive is not None and not edge[0].name_of(edge[1]):
+        edge[0].watch(edge[1]).name = name
+
+
 def constants_of(step: Step) -> set[Node]:
     """Return the nodes of a step whose values are the same at every step."""
     found: set[Node] = {*step.constants, *step.fixed}
@@ -122,7 +145,7 @@ class Built:
 
     Args:
         trace: what was recorded.
-        names: of its inputs, by their value; the others get none.
+        names: of its values; the others get none.
     """
 
     def __init__(self, trace: Trace, names: dict[int, str]) -> None:
@@ -134,6 +157,8 @@ class Built:
             node = node_of(call.primitive, operands, thaw(call.params), call.specs)
             for slot in range(len(call.specs)):
                 self.edges[call.first + slot] = (node, slot)
+        for value, name in names.items():
+            give_name(self.edges[value], name)
 
     def _operand(self, operand: Any) -> Any:
         if type(operand) is Literal:
@@ -192,12 +217,16 @@ class Traced:
         if found is None:
             if len(_steps) >= 256:
                 _steps.pop(next(iter(_steps)))
-            found = _steps[self.key] = self._build()
+            found = _steps[self.key] = self._build({})
         return found
 
-    def _build(self) -> Step:
+    def named(self, found: dict[Any, str]) -> Step:
+        """Return a step of its own whose values have the names that `LocalNames` found while it was traced."""
+        return self._build({value: name for (origin, value), name in found.items() if origin is self._trace})
+
+    def _build(self, own: dict[int, str]) -> Step:
         carry, xs = self._counts
-        names = _numbered("h", 0, carry) | _numbered("x", carry, xs)
+        names = _numbered("h", 0, carry) | _numbered("x", carry, xs) | own
         built = Built(self._trace, names)
         out = [built.edges[value] for value in self._out]
         return Step(

@@ -11,10 +11,10 @@ import numpy as np
 
 from ..core import Array, Graph, Node, Tensor, enable_grad, random
 from ..core.errors import ConfigError
+from ..core.names import LocalNames
 from ..core.tree import tree_flatten, tree_unflatten
 from ..scan import engine
 from .dot import dot
-from .names import LocalNames
 from .picture import Picture
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...core import Node, Primitive
 from ...core.node import Spec
-from ..step import Edge, Step, node_of
+from ..step import Edge, Step, give_name, node_of
 
 Operand = Any  # an edge, or a Python number
 
@@ -36,11 +36,15 @@ class Rebuilder:
             self.edges[node, slot] = (made, slot)
 
     def finish(self) -> Step:
-        """Return the copy."""
+        """Return the copy, its values under the names that they had."""
         step = self.step
+        for node in step.graph:
+            for slot, watch in (node.watches or {}).items():
+                if (node, slot) in self.edges:
+                    give_name(self.edges[node, slot], watch.name)
         ys = [self.edges[edge] for edge in step.ys]
         after = [self.edges[edge] for edge in step.next_carry]
-        return Step(step.carry, step.xs, step.constants, ys, after, step.fixed)
+        return Step(step.carry, step.xs, step.constants, ys, after, step.fixed, step.zeros)
 
 
 def rebuilt(step: Step, replace: Callable[[Rebuilder, Node], bool]) -> Step:

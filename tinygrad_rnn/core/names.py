@@ -7,26 +7,28 @@ from collections.abc import Iterator
 from types import CodeType, FrameType, TracebackType
 from typing import Any
 
-from ..core import Node, Tensor
+from .node import Node
+from .tensor import Tensor
+from .trace import Abstract, Trace
 
-Key = tuple[Node, int]
+Key = tuple[Node | Trace, int]
 
 
 class LocalNames:
     """While active, notes under which local variables the results of `forward` methods were kept.
 
-    A function in which fewer than two results have a name is passed over: `y = x @ weight` tells a reader nothing.
+    A method in which fewer than two results have a name is passed over: `y = x @ weight` tells a reader nothing.
 
     Args:
-        code: of one more function to watch, whatever it is called.
+        code: of one more function to watch, whatever it is called; its names count be they ever so few.
 
     Attributes:
-        found: name of a result, by node and output.
+        found: name of a result, by node and output; of one in a trace, by the trace and its number there.
 
     Example:
         >>> import numpy as np
         >>> import tinygrad_rnn as tg
-        >>> from tinygrad_rnn.viz.names import LocalNames
+        >>> from tinygrad_rnn.core.names import LocalNames
         >>> def step(x):
         ...     gate = tg.sigmoid(x)
         ...     memory = np.tanh(x)
@@ -60,7 +62,7 @@ class LocalNames:
         if frame.f_code.co_name != "forward" and frame.f_code is not self._code:
             return None
         # What a function is given was named by its caller, unless it is a leaf.
-        self._given[frame] = {key for key, _ in _results(frame) if key[0].primitive is not None}
+        self._given[frame] = {key for key, _ in _results(frame) if not _is_input(key)}
         self._local[frame] = {}
         return self._look
 
@@ -72,7 +74,8 @@ class LocalNames:
             if key not in self._given[frame]:
                 local.setdefault(key, name)
         if event == "return":
-            if len({name for (node, _), name in local.items() if node.primitive is not None}) > 1:
+            own = {name for key, name in local.items() if not _is_input(key)}
+            if len(own) > 1 or frame.f_code is self._code:
                 self.found = local | self.found
             del self._local[frame], self._given[frame]
         return self._look
@@ -80,5 +83,13 @@ class LocalNames:
 
 def _results(frame: FrameType) -> Iterator[tuple[Key, str]]:
     for name, value in frame.f_locals.items():
-        if isinstance(value, Tensor) and value.node is not None and not name.startswith("_"):
-            yield (value.node, value._index), name
+        if isinstance(value, Tensor) and value._node is not None and not name.startswith("_"):
+            if type(value) is Abstract:
+                yield (value._trace, value._value), name
+            elif value._index >= 0:
+                yield (value._node, value._index), name
+
+
+def _is_input(key: Key) -> bool:
+    origin, number = key
+    return number in origin.inputs if isinstance(origin, Trace) else origin.primitive is None

@@ -1,0 +1,79 @@
+"""Text of NumPy expressions: numbers, views, parameters, as one writes them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..core import Node, Spec
+from .families import index_text
+
+
+def shape_text(first: str, shape: tuple[int, ...]) -> str:
+    """Return a shape whose first length has a name."""
+    return f"({', '.join([first, *map(str, shape)])}{',' * (not shape)})"
+
+
+def dtype_text(spec: Spec) -> str:
+    """Return a dtype."""
+    return f"np.{spec.dtype.name}" if spec.dtype.kind != "b" else "bool"
+
+
+def number_text(value: Any) -> str:
+    """Return a Python number."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "np.nan" if math.isnan(value) else "np.inf" if value > 0 else "-np.inf"
+    return repr(value)
+
+
+def literal_text(value: Any) -> str | None:
+    """Return a parameter of an operation; None where no text gives it back."""
+    if isinstance(value, np.dtype):
+        return f"np.dtype({value.name!r})"
+    if type(value) is tuple:
+        parts = [literal_text(part) for part in value]
+        return None if None in parts else f"({', '.join(parts)}{',' * (len(parts) == 1)})"  # type: ignore[arg-type]
+    if value is None or value is Ellipsis or type(value) in (bool, int, str, slice):
+        return repr(value)
+    return number_text(value) if type(value) is float else None
+
+
+def widened(name: str, ndim: int, own: int) -> str:
+    """Return an array over time with axes put in, so that it broadcasts as its value of one step does.
+
+    Args:
+        name: of the array.
+        ndim: axes of what it is to be combined with.
+        own: axes of the value of one step.
+    """
+    return name if own >= ndim else f"{name}[:, {', '.join(['None'] * (ndim - own))}]"
+
+
+def view_texts(node: Node, name: str, shift: int) -> list[str]:
+    """Return the text of each result of a view, `shift` axes behind those of its own."""
+    lead = ":, " * shift
+    params = node.params
+    if node.operation == "split":
+        axis, start, texts = params["axis"], 0, []
+        for stop in params["bounds"]:
+            texts.append(f"{name}[{lead}{':, ' * axis}{start}:{stop}]")
+            start = stop
+        return texts
+    if node.operation == "getitem":
+        index = index_text(params["index"])
+        return [f"{name}[{lead}{index}]" if index != "()" or shift else f"{name}[()]"]
+    if node.operation == "transpose":
+        if not shift and params["axes"] == (1, 0):
+            return [f"{name}.T"]
+        axes = (0, *[axis + 1 for axis in params["axes"]]) if shift else params["axes"]
+        return [f"np.transpose({name}, {axes})"]
+    shape = node.specs[0].shape
+    first = shape_text(f"{name}.shape[0]", shape) if shift else repr(shape)
+    if node.operation == "reshape":
+        return [f"{name}.reshape({first})"]
+    parent = node.parents[0]
+    assert parent is not None
+    wide = widened(name, len(shape), len(parent.specs[node.slots[0]].shape)) if shift else name
+    return [f"np.broadcast_to({wide}, {first})"]
