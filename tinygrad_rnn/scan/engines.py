@@ -22,6 +22,8 @@ from .checks import is_arrays, matcher, name_of, refuse_output, refuse_step
 from .compiled import Program, run
 from .eager import choose, run_eager
 from .numpy_engine import numpy_engine
+from .passes.merge import merge
+from .prepare import prepared
 from .step import Step, Traced, traced
 
 Run = Callable[..., tuple[Any, Any, Any]]
@@ -39,10 +41,12 @@ class Engine(NamedTuple):
     Args:
         name: by which it is chosen.
         compile: returns the program that runs a step over time.
+        prepare: the passes of its own that a step goes through before a derivative is taken of it.
     """
 
     name: str
     compile: Callable[[Step], Program]
+    prepare: Callable[[Step], Step]
 
 
 _refused: set[str] = set()
@@ -73,7 +77,11 @@ def _native(step: Step) -> Program:
     return run_either
 
 
-_engines = {"numpy": Engine("numpy", numpy_engine), "native": Engine("native", _native)}
+def _as_it_is(step: Step) -> Step:
+    return step
+
+
+_engines = {"numpy": Engine("numpy", numpy_engine, merge), "native": Engine("native", _native, _as_it_is)}
 _chosen: ContextVar[str] = ContextVar("tinygrad_rnn_engine", default="auto")
 
 
@@ -199,7 +207,9 @@ def _run_compiled(
             raise
         return run_eager(step, *rest)  # which raises the error with the values at hand, if it is one
     drawn = _draw(found.draws, time, reverse)
-    ys, last = run(found.step, leaves, [*x_leaves, *drawn], found.captured, time, reverse, engine.compile)
+    lifted = prepared(found.step, engine.prepare)
+    constants = lifted.constants(found.captured)
+    ys, last = run(lifted.step, leaves, [*x_leaves, *drawn], constants, time, reverse, engine.compile)
     nest = tree_unflatten(found.y_structure, ys)
     final = tree_unflatten(structure, last)
     if not states_too:

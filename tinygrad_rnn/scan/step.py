@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from itertools import count
+from itertools import count, takewhile
 from typing import Any
 
 import numpy as np
@@ -116,6 +116,15 @@ def give_name(edge: Edge, name: str | None) -> None:
     """Give a value a name, unless it has one or is an input."""
     if name and edge[0].primitive is not None and not edge[0].name_of(edge[1]):
         edge[0].watch(edge[1]).name = name
+
+
+def together(edges: Iterable[Edge]) -> str | None:
+    """Return a name for parameters that are made one: what all their names begin with, and the last part they share."""
+    heads = [(edge[0].name_of(edge[1]) or "").rpartition(".") for edge in edges]
+    first, last = min(head for head, _, _ in heads), max(head for head, _, _ in heads)
+    prefix = "".join([a for a, _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))])
+    own = {leaf for _, _, leaf in heads}
+    return "_".join([part for part in (prefix.rstrip("._"), *(own if len(own) == 1 else ())) if part]) or None
 
 
 def constants_of(step: Step) -> set[Node]:

@@ -10,8 +10,12 @@ from ..step import Step
 from .rebuild import Rebuilder, rebuilt
 
 
-def simplify(step: Step) -> Step:
+def simplify(step: Step, differentiated: bool = True) -> Step:
     """Return the step without repeated operations and without those that hand on their argument.
+
+    Args:
+        step: the step.
+        differentiated: no derivative will be taken of it, so that `stop` does nothing any more.
 
     Example:
         >>> import numpy as np
@@ -23,11 +27,12 @@ def simplify(step: Step) -> Step:
         >>> len(found.step.graph), len(simplify(found.step).graph)
         (6, 5)
     """
+    idle = ("identity", "stop") if differentiated else ("identity",)
     seen: dict[Any, Node] = {}
 
     def replace(new: Rebuilder, node: Node) -> bool:
         operands = new.operands(node)
-        if node.operation in ("identity", "stop") and type(operands[0]) is tuple:
+        if node.operation in idle and type(operands[0]) is tuple:
             new.edges[node, 0] = operands[0]
             return True
         key = (node.primitive, *[_key(operand) for operand in operands], freeze(node.params))
