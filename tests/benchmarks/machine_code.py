@@ -1,6 +1,6 @@
 """Print the machine code of the inner loop of one register tile, as this machine runs it.
 
-    python -m tests.benchmarks.machine_code [--dtype float32|float64] [--bits 128|256|512]
+python -m tests.benchmarks.machine_code [--dtype float32|float64] [--bits 128|256|512]
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ def inner_loop(dtype: str, target: Target) -> list[str]:
         label = body[end].split()[1] + ":"
         starts = [i for i in range(end) if body[i].startswith(label)]
         if starts:
-            return [line.split("#")[0].rstrip() for line in body[starts[0] : end + 1] if not line.strip().startswith("#")]
+            return [
+                line.split("#")[0].rstrip() for line in body[starts[0] : end + 1] if not line.strip().startswith("#")
+            ]
     return body
 
 

@@ -315,7 +315,7 @@ class Problem:
         step = self.program.step(self.constants)
         if engine == "reference":
             ys, states, final = _run_compiled(
-                Engine("reference", reference),
+                Engine("reference", reference, lambda step: step),
                 False,
                 step,
                 tuple(init),
@@ -473,8 +473,9 @@ def run_step(step, engine, time, reverse=False):
     arrays = []
     for i, spec in enumerate(specs):
         array = values((time, *spec.shape) if i in moving else spec.shape, f"argument {i}")
-        # Integers may be indices.
-        arrays.append(np.zeros(array.shape, spec.dtype) if spec.dtype.kind in "iu" else array.astype(spec.dtype))
+        # Integers may be indices, and some states are 0 by their nature.
+        empty = spec.dtype.kind in "iu" or step.inputs[i] in step.zeros
+        arrays.append(np.zeros(array.shape, spec.dtype) if empty else array.astype(spec.dtype))
     with np.errstate(all="ignore"):
         return {f"{i}": np.asarray(out) for i, out in enumerate(engine(step)(arrays, time, reverse))}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from .passes.columns import columns
 from .passes.lift import Lifted, lift
 from .passes.products import merge_products, split_products
 from .passes.regroup import regroup
@@ -28,5 +29,5 @@ def prepared(step: Step, own: Callable[[Step], Step]) -> Lifted:
 
 def shared(step: Step) -> Step:
     """Return a traced step after the passes that all engines share."""
-    step = merge_products(simplify(step, differentiated=False))
+    step = merge_products(simplify(columns(step), differentiated=False))
     return regroup(simplify(merge_products(split_products(step)), differentiated=False))

@@ -70,7 +70,8 @@ def arrays_for(step, time, rng):
     arrays = [node.specs[0] for node in step.carry]
     arrays += [Spec((time, *node.specs[0].shape), node.specs[0].dtype) for node in step.xs]
     arrays += [node.specs[0] for node in step.constants]
-    return [rng.uniform(-0.8, 0.8, spec.shape).astype(spec.dtype) for spec in arrays]
+    drawn = [rng.uniform(-0.8, 0.8, spec.shape).astype(spec.dtype) for spec in arrays]
+    return [array * (node not in step.zeros) for node, array in zip(step.inputs, drawn, strict=True)]
 
 
 @pytest.mark.parametrize("width", WIDTHS)

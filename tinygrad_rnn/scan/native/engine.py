@@ -230,7 +230,8 @@ class Loop:
             arrays[number] = stack = np.empty((time, *array.shape), array.dtype)
             pointers[number] = stack.__array_interface__["data"][0]
         for number, k in self._totals:
-            arrays[number] = total = np.array(given[k])
+            empty = self.step.carry[k] in self.step.zeros
+            arrays[number] = total = np.empty_like(given[k]) if empty else np.array(given[k])
             pointers[number] = total.__array_interface__["data"][0]
         for number in self._summed:
             arrays[number] = sums = piece(number, (threads, *plan.arrays[number].shape))

@@ -41,7 +41,8 @@ def emit_sums(module: ir.Module, plan: Plan, target: Target) -> None:
     function = ir.Function(module, kind, "sums")
     builder = ir.IRBuilder(function.append_basic_block("start"))
     arrays, time, part, parts = function.args
-    for _, a, g, number in plan.products:
+    for k, a, g, number in plan.products:
+        adds = int(plan.step.carry[k] not in plan.step.zeros)
         product = library(a.dtype.name, target).product_unpacked(builder)
         element = element_type(a.dtype)
         lefts, rights, out = [_array(builder, arrays, n, element) for n in (a.array, g.array, number)]
@@ -67,7 +68,7 @@ def emit_sums(module: ir.Module, plan: Plan, target: Target) -> None:
                 *[*extents, depth],
                 *[left, integer(1), integer(a.row_stride)],
                 *[right, integer(g.row_stride), integer(1)],
-                *[out, integer(g.width), integer(1), workspace],
+                *[out, integer(g.width), integer(adds), workspace],
             ],
         )
     builder.ret_void()
