@@ -24,6 +24,8 @@ class LocalNames:
 
     Attributes:
         found: name of a result, by node and output; of one in a trace, by the trace and its number there.
+        lines: for each line that was run of the function that `code` is of, how many calls a trace had recorded before,
+            with the file and the number of the line.
 
     Example:
         >>> import numpy as np
@@ -41,6 +43,7 @@ class LocalNames:
 
     def __init__(self, code: CodeType | None = None) -> None:
         self.found: dict[Key, str] = {}
+        self.lines: list[tuple[int, str]] = []
         self._code = code
         self._local: dict[FrameType, dict[Key, str]] = {}
         self._given: dict[FrameType, set[Key]] = {}
@@ -73,6 +76,10 @@ class LocalNames:
         for key, name in _results(frame):
             if key not in self._given[frame]:
                 local.setdefault(key, name)
+            if event == "line" and frame.f_code is self._code and isinstance(key[0], Trace):
+                place = (len(key[0].calls), f"{frame.f_code.co_filename}:{frame.f_lineno}")
+                if place not in self.lines[-1:]:
+                    self.lines.append(place)
         if event == "return":
             own = {name for key, name in local.items() if not _is_input(key)}
             if len(own) > 1 or frame.f_code is self._code:

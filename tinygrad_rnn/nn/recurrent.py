@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from ..core import Tensor, errors, no_grad
 from ..core.tree import tree_map
-from ..scan import scan
+from ..scan import scan, source
 from ..scan.checks import check_lengths, describe, matcher, refuse_step
 from ..scan.engines import checked
+from ..scan.source import joined_sources
 from .cells import Cell, GRUCell, LSTMCell, RNNCell
 from .checks import positive
 from .layers import Dropout
@@ -180,6 +181,49 @@ class Recurrent(Module):
                 if self.dropout is not None and i < self.num_layers - 1:
                     x = self.dropout(x)
             return x, stacked(state)
+
+    def source(self, x: Any, state: Any = None) -> str:
+        """Return NumPy source that does what the engine `numpy` does with an input, forward and backward.
+
+        It defines `forward` and `backward`, and says in their docstrings what they take and return; of a layer with
+        several cells, a pair for each of them, `forward_0`, `backward_0` and so on, in the order of `cells`.
+
+        Args:
+            x: an input, as `forward` takes it; its shape and dtype count.
+            state: the state before the first step, as `forward` takes it; None for the cells' own.
+
+        Returns:
+            The text, which runs by itself. In it `i` is a value of one step under the name that the cell gives it,
+            `i_all` the same for all steps, `d_i` the gradient of i, and each line of the cell stands above what is done
+            for it.
+
+        Raises:
+            ShapeError: if x or the state do not fit the cells.
+            TraceError: if a cell cannot be traced.
+
+        Example:
+            >>> import numpy as np
+            >>> from tinygrad_rnn import nn
+            >>> found = {}
+            >>> exec(nn.LSTM(3, 4).source(np.ones((5, 2, 3))), found)
+            >>> sorted(found)[1:]
+            ['backward', 'forward', 'np']
+        """
+        x = self._checked(x, 2, "(batch, time" if self.batch_first else "(time, batch")
+        x = np.swapaxes(x, 0, 1) if self.batch_first else x
+        batch = x.shape[1]
+        initial = self._initial(state, batch, x.dtype)
+        texts = []
+        for layer in range(self.num_layers):
+            outputs = []
+            for direction in range(self.num_directions):
+                i = layer * self.num_directions + direction
+                suffix = f"_{i}" if len(self.cells) > 1 else ""
+                texts.append(source(self.cells[i], initial[i], x, reverse=direction == 1, suffix=suffix))
+                y, _ = self._over_time(self.cells[i], initial[i], x, None, direction == 1, False)
+                outputs.append(_checked_output(self.cells[i], y, batch))
+            x = np.concatenate(outputs, axis=-1)
+        return joined_sources(texts)
 
     def _over_time(
         self, cell: Any, init: Any, x: Any, lengths: NDArray[np.intp] | None, reverse: bool, return_states: bool

@@ -3,5 +3,6 @@
 from .engines import engine
 from .linear import linear_recurrence
 from .loop import scan
+from .source import source
 
-__all__ = ["engine", "linear_recurrence", "scan"]
+__all__ = ["engine", "linear_recurrence", "scan", "source"]

@@ -49,12 +49,13 @@ def run(
     """
     count = len(step.ys)
     if current().recording and any(isinstance(arg, Tensor) and arg.requires_grad for arg in (*init, *xs, *constants)):
-        step = derive.saving(step, _needs(xs), _needs(constants))
+        step = derive.saving(step, needs(xs), needs(constants))
     outs = scan_primitive(*init, *xs, *constants, step=step, time=time, reverse=reverse, engine=engine)
     return list(outs[:count]), list(outs[len(step.ys) :])
 
 
-def _needs(values: Sequence[Any]) -> tuple[bool, ...]:
+def needs(values: Sequence[Any]) -> tuple[bool, ...]:
+    """Return which of some values require a gradient."""
     return tuple([isinstance(value, Tensor) and value.requires_grad for value in values])
 
 

@@ -59,11 +59,17 @@ class _Builder:
         self.trace = Trace()
         self.inputs: dict[Source, Abstract] = {}
         self.names: dict[int, str] = {}
+        self.lines: dict[int, str] = {}
 
     def name(self, value: Any, name: str) -> None:
         """Name a value, unless it has a name."""
         if type(value) is Abstract:
             self.names.setdefault(value._value, name)
+
+    def line(self, start: int, node: Node) -> None:
+        """Note that the calls since a number were made for the sake of a node."""
+        if node.line:
+            self.lines |= dict.fromkeys(range(start, len(self.trace.calls)), node.line)
 
     def input(self, kind: str, number: int, spec: Spec, name: str) -> Abstract:
         """Return the input from a source, made when it is asked for first."""
@@ -76,7 +82,7 @@ class _Builder:
     def derived(self, carry: list[Source], ys: dict[int, Any], next_carry: list[Any]) -> Derived:
         """Return the step from the inputs to some results; inputs that are not needed are left out."""
         values = [result_value(self.trace, value) for value in (*ys.values(), *next_carry)]
-        built = Built(self.trace, self.names)
+        built = Built(self.trace, self.names, self.lines)
         edges = [built.edges[value] for value in values]
         node_at = {source: built.edges[value._value][0] for source, value in self.inputs.items()}
         used = _reached(edges)
@@ -195,6 +201,7 @@ def _vjp(step: Step, wanted: Wanted, builder: _Builder, forward: _Forward) -> De
         gs = [totals.found.get((node, slot)) for slot in range(len(node.specs))]
         if all(g is None for g in gs):
             continue
+        start = len(builder.trace.calls)
         args = [forward.argument(node, i) for i in range(len(node.parents))]
         outs = [forward[node, slot] for slot in range(len(node.specs))]
         needs = [
@@ -205,6 +212,7 @@ def _vjp(step: Step, wanted: Wanted, builder: _Builder, forward: _Forward) -> De
         for need, cotangent, parent, slot in zip(needs, pulled, node.parents, node.slots, strict=True):
             if need and cotangent is not None:
                 totals.add((parent, slot), cotangent)  # type: ignore[arg-type]
+        builder.line(start, node)
 
     after = [totals.at((step.carry[source.number], 0)) for source in carry]
     for i, (node, need) in enumerate(zip(step.constants, wanted.constants, strict=True)):
@@ -333,7 +341,9 @@ def _kept(step: Step, used: list[Edge]) -> list[Edge]:
     """Choose what to keep of the values that a backward loop uses: the states, and what is dear to compute."""
     inputs = {(node, 0) for node in step.inputs} | {(node, 0) for node in step.fixed}
     kept = {(node, 0): None for k, node in enumerate(step.carry) if step.addend(k) is None}
-    dear = [edge for edge in used if edge not in inputs and edge[0].operation not in _CHEAP]
+    # The next state costs nothing: it is kept as the state of the step after.
+    at_no_cost = {edge for k, edge in enumerate(step.next_carry) if step.addend(k) is None}
+    dear = [edge for edge in used if edge not in inputs and (edge in at_no_cost or edge[0].operation not in _CHEAP)]
     kept |= dict.fromkeys(dear)
     at_hand: dict[Edge, bool] = dict.fromkeys([*inputs, *kept], True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import linecache
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from ..core.node import Array
 from ..core.primitive import Primitive
 from .compiled import Program
 from .families import is_elementwise, is_product_with_matrix, is_reduction, is_view
+from .passes.lift import Lifted
 from .passes.schedule import Schedule
 from .passes.simplify import simplify
 from .step import Edge, Step, described, spec_at
@@ -78,6 +80,9 @@ class LoopText:
         step: the step.
         time: about how many steps there are.
         reverse: the loop runs from the last step to the first.
+        lifted: how the constants of the step are computed, where the text is to do that too.
+        numbers: which constant of the lifted step each of the constants is.
+        comment: what to write before a line of the user's code, above what is done for it.
 
     Attributes:
         parameters: names of the arguments, by the input that they stand for.
@@ -91,8 +96,17 @@ class LoopText:
         functions: all that the text needs beside NumPy, by name.
     """
 
-    def __init__(self, step: Step, time: int, reverse: bool) -> None:
-        self.step, self.reverse = step, reverse
+    def __init__(
+        self,
+        step: Step,
+        time: int,
+        reverse: bool,
+        lifted: Lifted | None = None,
+        numbers: Sequence[int] = (),
+        comment: str = "",
+    ) -> None:
+        self.step, self.reverse, self.comment = step, reverse, comment
+        self.lifted, self.numbers = lifted, numbers
         self.schedule = Schedule(step, time)
         self.primitives: dict[str, Primitive] = {}
         self.functions: dict[str, Any] = {}
@@ -119,6 +133,7 @@ class LoopText:
         self._copies: list[tuple[Edge, Place]] = []
         self._sunk: set[Node] = set()
         self._overflow = False
+        self._line: str | None = None
         self._write()
 
     # Names
@@ -142,11 +157,22 @@ class LoopText:
 
     def _write(self) -> None:
         step, schedule = self.step, self.schedule
-        for node in (*step.carry, *step.xs, *step.constants):
+        for node in (*step.carry, *step.xs, *self.constants):
             self.parameters[node] = self._stack_name((node, 0)) if node in step.xs else self.name(described((node, 0)))
-        for node in (*step.xs, *step.constants):
+        for node in (*step.xs, *self.constants):
             at = "t" if node in step.xs else None
             self._places[node, 0] = Place(self.parameters[node], at, scalar=not node.specs[0].shape)
+        self._fixed = set(schedule.constant)
+        if self.lifted is not None:
+            self._fixed |= {*self.lifted.given, *self.lifted.operations}
+            read = {node for node, _ in [self.lifted.edges[number] for number in self.numbers]}
+            for node in reversed(self.lifted.operations):
+                read |= {parent for parent in node.parents if parent is not None and node in read}
+            for node in self.lifted.operations:
+                if node in read:
+                    self._over_time(node, self.once)
+            for number, node in zip(self.numbers, step.constants, strict=True):
+                self._places[node, 0] = self._places[self.lifted.edges[number]]
         for i, (node, value) in enumerate(step.fixed.items()):
             name = self.name(f"constant_{i}")
             self.functions[name] = value
@@ -353,6 +379,9 @@ class LoopText:
         edges = [(node, slot) for slot in range(len(node.specs))]
         parents = [(p, s) for p, s in zip(node.parents, node.slots, strict=True) if p is not None]
         can_reuse = is_elementwise(node) and operation not in ("where", "clip", "softplus")
+        if node.line and node.line != self._line:
+            self._line = node.line
+            self.body.append(f"# {self.comment}{_code_of(node.line)}")
         self._find_place(edges[0], parents if can_reuse else ())
         a = [self._operand(node, i) for i in range(len(node.parents))]
         out = self._text(edges[0])
@@ -441,7 +470,7 @@ class LoopText:
         return True
 
     def _is_read(self, edge: Edge) -> bool:
-        if edge in self.step.ys or edge in self.step.next_carry:
+        if edge in self.step.ys or edge in self.step.next_carry or edge[0] not in self.step.graph.consumers:
             return True
         return any(
             (parent, slot) == edge
@@ -497,20 +526,20 @@ class LoopText:
         if isinstance(forward, np.ufunc) and not params:
             return [f"np.{forward.__name__}({', '.join(names)})"]
         if node.operation == "concatenate":
-            return [f"np.concatenate(({', '.join(names)},), axis={params['axis']})"]
+            return [f"np.concatenate([{', '.join(names)}], axis={params['axis']})"]
         if is_reduction(node):
             return [f"np.{node.operation}({names[0]}, axis={params['axis']}, keepdims={params['keepdims']})"]
         return [self._call(node, names, params)]
 
     def _spans(self, edge: Edge) -> bool:
-        return edge[0] not in self.schedule.constant
+        return edge[0] not in self._fixed
 
     def _whole(self, edge: Edge) -> str:
         """Return a value for all steps: a stack of the loop's, or an array from before it; a constant as it is."""
         if edge in self._stacks:
             return self._stacks[edge]
         place = self._places[edge]
-        if edge[0] in self.schedule.early or edge[0] in self.schedule.constant or edge[0] in self._sunk:
+        if edge[0] in self.schedule.early or edge[0] in self._fixed or edge[0] in self._sunk:
             return place.name
         ahead = "1:" if place.at == "t + 1" else ":-1"
         return f"{place.name}[{ahead}]"
@@ -549,6 +578,41 @@ class LoopText:
     def _repeated(self, edge: Edge) -> str:
         return f"np.broadcast_to({self._places[edge].name}, {shape_text('time', spec_at(edge).shape)})"
 
+    @property
+    def constants(self) -> tuple[Node, ...]:
+        """What is the same at every step, among the parameters."""
+        return self.step.constants if self.lifted is None else self.lifted.given
+
+    def place_of(self, node: Node) -> str:
+        """Return the name of an input or a constant."""
+        return self._places[node, 0].name
+
+    def pull_back(
+        self, derived: Step, cotangents: dict[Node, int], constants: dict[Node, Node], results: Sequence[Node]
+    ) -> dict[Node, str]:
+        """Write, after the loop, a derived step that is done once.
+
+        Args:
+            derived: from cotangents of the lifted step's constants to those of what they are computed from.
+            cotangents: for each of its inputs, which leaf of the loop's last state it is.
+            constants: what its constants stand for.
+            results: what the leaves of its state are the cotangents of.
+
+        Returns:
+            An expression for the cotangent of each of `results`.
+        """
+        self._fixed |= {*derived.graph.nodes}
+        self._places |= {(node, 0): Place(self._last[k], None) for node, k in cotangents.items()}
+        self._places |= {(node, 0): self._places[given, 0] for node, given in constants.items()}
+        sums = {total for total, _ in derived.next_carry}
+        for node in derived.graph:
+            if node.primitive is not None and node not in sums:
+                self._over_time(node, self.end)
+        return {
+            node: self._places[total.parents[1], total.slots[1]].name  # type: ignore[index]
+            for node, (total, _) in zip(results, derived.next_carry, strict=True)
+        }
+
     def loop(self) -> list[str]:
         """Return the lines of the loop itself."""
         if not self.body:
@@ -569,3 +633,9 @@ class LoopText:
         namespace: dict[str, Any] = {"np": np, **self.functions}
         exec(compile(str(self), "<loop>", "exec"), namespace)
         return namespace["loop"]
+
+
+def _code_of(line: str) -> str:
+    """Return the code that stands in a line of a file; the line itself where the file cannot be read."""
+    file, _, number = line.rpartition(":")
+    return linecache.getline(file, int(number)).strip() or line

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..core import Graph, Node, Spec, Tensor
 from ..core.modes import Modes
+from ..core.names import LocalNames
 from ..core.node import Array, leaf
 from ..core.primitive import identity
 from ..core.trace import Abstract, Captured, Literal, Trace, thaw, tracing
@@ -103,7 +104,7 @@ def described(edge: Edge) -> str:
     node, slot = edge
     name = node.name_of(slot)
     if name is not None or node.primitive is None:
-        return name or "state"
+        return name or "constant"
     if len(node.specs) > 1:
         return f"{node.operation}_{slot}"
     of = node.parents[0].name_of(node.slots[0]) if len(node.parents) == 1 and node.parents[0] is not None else None
@@ -116,6 +117,12 @@ def give_name(edge: Edge, name: str | None) -> None:
     """Give a value a name, unless it has one or is an input."""
     if name and edge[0].primitive is not None and not edge[0].name_of(edge[1]):
         edge[0].watch(edge[1]).name = name
+
+
+def set_line(node: Node, line: str | None) -> None:
+    """Note for which line of the user's code an operation is done, unless that is known."""
+    if line and not node.line:
+        node.modes = Modes(line=line)
 
 
 def together(edges: Iterable[Edge]) -> str | None:
@@ -155,15 +162,17 @@ class Built:
     Args:
         trace: what was recorded.
         names: of its values; the others get none.
+        lines: of the user's code, by the number of a call.
     """
 
-    def __init__(self, trace: Trace, names: dict[int, str]) -> None:
+    def __init__(self, trace: Trace, names: dict[int, str], lines: dict[int, str]) -> None:
         self.inputs = [leaf(trace.specs[value], names.get(value)) for value in trace.inputs]
         self.edges: dict[int, Edge] = {value: (node, 0) for value, node in zip(trace.inputs, self.inputs, strict=True)}
         self.captured = [leaf(Spec(value.shape, value.dtype), _name(value)) for value in trace.captured]
-        for call in trace.calls:
+        for number, call in enumerate(trace.calls):
             operands = [self._operand(operand) for operand in call.operands]
             node = node_of(call.primitive, operands, thaw(call.params), call.specs)
+            set_line(node, lines.get(number))
             for slot in range(len(call.specs)):
                 self.edges[call.first + slot] = (node, slot)
         for value, name in names.items():
@@ -226,17 +235,25 @@ class Traced:
         if found is None:
             if len(_steps) >= 256:
                 _steps.pop(next(iter(_steps)))
-            found = _steps[self.key] = self._build({})
+            found = _steps[self.key] = self._build({}, {})
         return found
 
-    def named(self, found: dict[Any, str]) -> Step:
-        """Return a step of its own whose values have the names that `LocalNames` found while it was traced."""
-        return self._build({value: name for (origin, value), name in found.items() if origin is self._trace})
+    def named(self, names: LocalNames) -> Step:
+        """Return a step of its own whose values have the names that were found while it was traced."""
+        own = {value: name for (origin, value), name in names.found.items() if origin is self._trace}
+        lines: dict[int, str] = {}
+        for start, line in names.lines:
+            lines |= dict.fromkeys(range(start, len(self._trace.calls)), line)
+        step = self._build(own, lines)
+        for node, value in zip(step.constants, self.captured, strict=True):
+            if isinstance(value, Tensor) and not node.name and value.node is not None:
+                node.watch(0).name = names.found.get((value.node, value._index))
+        return step
 
-    def _build(self, own: dict[int, str]) -> Step:
+    def _build(self, own: dict[int, str], lines: dict[int, str]) -> Step:
         carry, xs = self._counts
-        names = _numbered("h", 0, carry) | _numbered("x", carry, xs) | own
-        built = Built(self._trace, names)
+        names = _numbered("h", 0, carry) | _numbered("x", carry, xs) | _numbered("uniform", carry + xs, len(self.draws))
+        built = Built(self._trace, names | own, lines)
         out = [built.edges[value] for value in self._out]
         return Step(
             built.inputs[:carry],

@@ -8,7 +8,7 @@ from typing import Any
 from ...core import Node, Spec
 from ...core.trace import freeze
 from ..families import is_elementwise
-from ..step import Edge, Step, constants_of, give_name, together
+from ..step import Edge, Step, constants_of, described, give_name, together
 from .rebuild import Operand, Rebuilder, call, concatenated, joined, order_with, pieces, rebuilt
 
 
@@ -159,7 +159,11 @@ def _as_one(new: Rebuilder, group: list[Node]) -> list[Edge]:
     spec = first.specs[0]
     whole = call(first.primitive, operands, (Spec((*spec.shape[:-1], sum(widths)), spec.dtype),), **first.params)  # type: ignore[arg-type]
     give_name(whole, _together([(node, 0) for node in group]))
-    return pieces(whole, widths)
+    parts = pieces(whole, widths)
+    for node, part in zip(group, parts, strict=True):
+        if described((node, 0)) != node.operation:
+            give_name(part, described((node, 0)))
+    return parts
 
 
 def _together(edges: list[Edge]) -> str | None:

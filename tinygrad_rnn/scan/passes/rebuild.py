@@ -10,7 +10,7 @@ from typing import Any
 from ...core import Node, Primitive
 from ...core.node import Spec
 from ...ops.shape import concatenate, split
-from ..step import Edge, Step, give_name, node_of, spec_at
+from ..step import Edge, Step, give_name, node_of, set_line, spec_at
 
 Operand = Any  # an edge, or a Python number
 
@@ -45,6 +45,8 @@ class Rebuilder:
             for slot, watch in (node.watches or {}).items():
                 if (node, slot) in self.edges:
                     give_name(self.edges[node, slot], watch.name)
+            if node.line and (node, 0) in self.edges:
+                set_line(self.edges[node, 0][0], node.line)
         ys = [self.edges[edge] for edge in step.ys]
         after = [self.edges[edge] for edge in step.next_carry]
         constants = step.constants if constants is None else constants
