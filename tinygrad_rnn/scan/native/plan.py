@@ -257,9 +257,9 @@ class Plan(Groups):
         """Return where a value lies."""
         if edge[0] in self.schedule.constant:
             return self.constant(edge, ndim)
-        base, start = self.base(edge)
+        base, start, columns = self.base(edge)
         found = self.layouts[base]
-        return found if edge == base else found.cut(start, 1 if found.width == 1 else self.width(edge))
+        return found if edge == base else found.cut(start, columns)
 
     def _finish(self) -> None:
         """Fill in the products, now that their operands have places, and the sums over time."""
@@ -272,6 +272,8 @@ class Plan(Groups):
                 continue
             node = next(order)
             left: Edge = (node.parents[0], node.slots[0])  # type: ignore[assignment]
+            if self.base(left).columns != group.depth:
+                raise UnsupportedError("a product of a column that is broadcast")
             root = self._product_root((node, 0))
             product = group._replace(
                 left=self.layout(left),
@@ -308,14 +310,16 @@ class Plan(Groups):
         }
 
     def _stacked_layout(self, edge: Edge) -> Layout:
-        base, start = self.base(edge)
+        base, start, columns = self.base(edge)
         layout = self.stacks.get(edge) or self.stacks.get(base)
         if layout is None:
             layout = self.layouts[base]
         elif edge not in self.stacks:
-            layout = layout.cut(start, self.width(edge))
+            layout = layout.cut(start, columns)
         if base[0] in self.step.xs and edge != base:
-            layout = layout.cut(start, self.width(edge))
+            layout = layout.cut(start, columns)
+        if layout.width != self.width(edge):
+            raise UnsupportedError("a deferred product of a column that is broadcast")
         if layout.time_stride != self.rows * layout.row_stride or layout.turns:
             raise UnsupportedError("a deferred product of values that do not lie row by row")
         return layout

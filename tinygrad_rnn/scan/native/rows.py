@@ -12,10 +12,11 @@ from .layout import UnsupportedError
 
 
 class Base(NamedTuple):
-    """What a view shows: some columns of a value."""
+    """What a view shows: some columns of a value, or one column again and again."""
 
     edge: Edge
     start: int
+    columns: int
 
 
 class Rows:
@@ -150,14 +151,16 @@ class Rows:
         for node in self.schedule.loop:
             if is_view(node) and node in self.by_row:
                 parent: Edge = (node.parents[0], node.slots[0])  # type: ignore[assignment]
-                base = found.get(parent, Base(parent, 0))
+                base = found.get(parent, Base(parent, 0, self.width(parent)))
                 for slot in range(len(node.specs)):
-                    found[node, slot] = Base(base.edge, base.start + self._view_start(node, slot))
+                    start = self._view_start(node, slot) if base.columns > 1 else 0
+                    columns = min(base.columns, self.width((node, slot)))
+                    found[node, slot] = Base(base.edge, base.start + start, columns)
         return found
 
     def base(self, edge: Edge) -> Base:
         """Return what a value is a view of; itself where it is none."""
-        return self.bases.get(edge, Base(edge, 0))
+        return self.bases.get(edge, Base(edge, 0, self.width(edge)))
 
 
 def _edges(node: Node) -> list[Edge]:
