@@ -1,5 +1,9 @@
 """Loops as machine code, at every vector width that this machine can stand in for, against the plain interpreter."""
 
+import os
+import signal
+import warnings
+
 import numpy as np
 import pytest
 
@@ -114,6 +118,23 @@ def test_a_result_that_is_kept_is_not_written_to_by_later_calls():
         loop(arrays_for(forward, 4, rng), 4)
     for array, copy in zip(first, copies, strict=True):
         np.testing.assert_array_equal(array, copy)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+def test_a_forked_process_has_threads_of_its_own(monkeypatch):
+    forward, _ = steps_of(CELLS["gru"](), "float32", 9)
+    monkeypatch.setattr(native, "_cores", lambda: 2)
+    monkeypatch.setattr(native, "_WORTH_A_THREAD", 1)
+    loop, arrays = Loop(prepared(forward), 4, False, host()), arrays_for(forward, 4, np.random.default_rng(3))
+    wanted = loop(arrays, 4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of forking with threads, which is what is tested
+        child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        same = all(np.array_equal(a, b) for a, b in zip(loop(arrays, 4), wanted, strict=True))
+        os._exit(0 if same else 1)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_what_has_no_native_form_is_named():

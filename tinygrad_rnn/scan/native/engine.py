@@ -67,6 +67,11 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=max(1, (os.cpu_count() or 1) - 1), thread_name_prefix="tinygrad_rnn")
 
 
+if hasattr(os, "register_at_fork"):
+    # A child process has none of its parent's threads, so that it would wait for them for ever.
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
 class Loop:
     """A step compiled for one machine.
 
