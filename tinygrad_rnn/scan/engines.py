@@ -16,7 +16,7 @@ import numpy as np
 from ..core import Spec, Tensor, random
 from ..core.errors import ConfigError, TraceError
 from ..core.modes import current
-from ..core.stacked import Stacked
+from ..core.stacked import Stacked, lift, lower, running_levels
 from ..core.tree import tree_flatten, tree_map, tree_unflatten
 from .checks import is_arrays, matcher, name_of, refuse_output, refuse_step
 from .compiled import Program, run
@@ -149,17 +149,56 @@ def available() -> list[str]:
     return ["eager", "numpy"] + ["native"] * has_native()
 
 
-def runner(name: str | None, step: Any, nests: Any) -> Run:
-    """Return what runs a step over time by the engine of a name."""
+def runner(name: str | None) -> Run:
+    """Return what runs steps over time by the engine of a name."""
     name = checked(name)
     if name == "eager":
         return run_eager
     if name == "auto":
-        # Debug mode names the user's own line, and a stack inside vmap is one call for all of its members.
-        if current().debug or any(isinstance(leaf, Stacked) for leaf in tree_flatten(nests)[0]):
+        if current().debug:  # which names the user's own line
             return run_eager
+        if running_levels():
+            return _run_members
         return partial(_run_compiled, _engines["native" if has_native() else "numpy"], True)
     return partial(_run_compiled, _engines[name], False)
+
+
+def _run_members(
+    step: Any,
+    init: Any,
+    xs: Any,
+    time: int,
+    reverse: bool,
+    keep_states: bool,
+    carried: Any = None,
+    ends: Any = None,
+) -> tuple[Any, Any, Any]:
+    """Run the steps inside vmap: one compiled loop over the stacks of all members."""
+    if carried is not None:
+        return run_eager(step, init, xs, time, reverse, keep_states, carried, ends)
+    levels = running_levels()
+    depth = len(levels)
+
+    def lowered(nest: Any) -> Any:
+        return tree_map(lambda leaf: lower(leaf, levels), nest)
+
+    def of_members(x: Any, state: Any) -> Any:
+        out = step(lowered(x), lowered(state))
+        if not isinstance(out, tuple) or len(out) != 2:
+            refuse_step(step, out, init, 0)
+        return tuple([tree_map(lambda leaf: lift(leaf, levels), nest) for nest in out])
+
+    def in_front(leaf: Any) -> Any:
+        return np.moveaxis(lift(leaf, levels), depth, 0)
+
+    def behind(nest: Any) -> Any:
+        return tree_map(lambda leaf: lower(np.moveaxis(leaf, 0, depth), levels), nest)
+
+    start = tree_map(lambda leaf: lift(leaf, levels), init)
+    ys, states, final = _run_compiled(
+        _engines["numpy"], True, of_members, start, tree_map(in_front, xs), time, reverse, keep_states
+    )
+    return behind(ys), behind(states) if keep_states else None, lowered(final)
 
 
 def _run_compiled(

@@ -73,7 +73,7 @@ def scan(
         lengths = check_lengths(lengths, time, batch)
         if time and (lengths == time).all():
             lengths = None
-    run = runner(engine, step, (init, xs))
+    run = runner(engine)
     if lengths is not None:
         ys, final, states = _ragged(run, step, init, xs, lengths, time, reverse, return_states)
     elif time == 0:

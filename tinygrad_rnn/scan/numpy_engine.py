@@ -561,19 +561,26 @@ class LoopText:
             self._sunk.add(node)
         for k, deferred in schedule.deferred.items():
             node = step.carry[k]
-            rows = [
-                " * ".join(["time", *map(str, spec_at(edge).shape[:-1])]) + f", {spec_at(edge).shape[-1]}"
-                for edge in deferred.operands
-            ]
-            arrays = [f"{self._whole(edge)}.reshape({r})" for edge, r in zip(deferred.operands, rows, strict=True)]
+            arrays = [self._all_rows(edge) for edge in deferred.operands]
             name = self.parameters[node]
-            total = f"np.matmul({arrays[0]}.T, {arrays[1]})" if deferred.kind == "product" else f"{arrays[0]}.sum(0)"
+            total = f"{arrays[0]}.sum(0)"
+            if deferred.kind == "product":
+                stacks = len(spec_at(deferred.operands[0]).shape) > 2
+                left = f"np.swapaxes({arrays[0]}, -1, -2)" if stacks else f"{arrays[0]}.T"
+                total = f"np.matmul({left}, {arrays[1]})"
             self.end.append(f"{name} = {total}" if node in step.zeros else f"{name} = {name} + {total}")
             self._last[k] = name
         self.results = [self._whole(edge) if self._spans(edge) else self._repeated(edge) for edge in step.ys]
         self.results += [
             self._last[k] if k in schedule.deferred else f"np.array({self._last[k]})" for k in range(len(step.carry))
         ]
+
+    def _all_rows(self, edge: Edge) -> str:
+        """Return the matrix of the rows of all steps, or a stack of such matrices."""
+        *stacks, rows, columns = spec_at(edge).shape
+        shape = ", ".join([*map(str, stacks), f"time * {rows}", str(columns)])
+        whole = self._whole(edge)
+        return f"np.moveaxis({whole}, 0, -3).reshape({shape})" if stacks else f"{whole}.reshape({shape})"
 
     def _repeated(self, edge: Edge) -> str:
         return f"np.broadcast_to({self._places[edge].name}, {shape_text('time', spec_at(edge).shape)})"

@@ -16,7 +16,7 @@ _SMALL = 1 << 20
 
 
 class Deferred(NamedTuple):
-    """A sum over time that is computed after the loop: of a product a.T @ g, or of g over its rows.
+    """A sum over time, computed after the loop: of products a.T @ g, or of stacks of them, or of g over its rows.
 
     Args:
         kind: "product" or "sum".
@@ -106,7 +106,7 @@ class Schedule:
             first, slot = addend.parents[0], addend.slots[0]
             if addend.operation == "matmul" and first.operation == "transpose" and addend.parents[1] is not None:
                 a, g = (first.parents[0], first.slots[0]), (addend.parents[1], addend.slots[1])
-                if a[0] is not None and len(spec_at(a).shape) == len(spec_at(g).shape) == 2:  # type: ignore[arg-type]
+                if a[0] is not None and _is_deferrable(first, spec_at(a).shape, spec_at(g).shape, products_only):  # type: ignore[arg-type]
                     found[k] = Deferred("product", (a, g))  # type: ignore[arg-type]
             elif addend.operation == "sum" and addend.params["axis"] == (0,) and len(first.specs[slot].shape) == 2:
                 sums[k] = Deferred("sum", ((first, slot),))
@@ -155,6 +155,14 @@ class Schedule:
         if self.stacked:
             lines.append("kept for all steps: " + ", ".join([graph.reference(*edge) for edge in self.stacked]))
         return "\n".join(lines)
+
+
+def _is_deferrable(transpose: Node, a: tuple[int, ...], g: tuple[int, ...], matrices_only: bool) -> bool:
+    """Whether the products of all steps add up in one product, of matrices or of equal stacks of them."""
+    ndim = len(a)
+    swapped = (*range(ndim - 2), ndim - 1, ndim - 2)
+    fits = ndim == 2 or (ndim > 2 and not matrices_only)
+    return fits and ndim == len(g) and a[:-2] == g[:-2] and tuple(transpose.params["axes"]) == swapped
 
 
 def _parents(node: Node) -> set[Node]:
