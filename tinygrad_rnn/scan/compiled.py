@@ -138,7 +138,8 @@ def _jvp(
 
 
 def _zeros(spec: Any) -> Array:
-    return np.zeros(spec.shape, spec.dtype)
+    # What a sum starts from, be it as large as a weight, takes no memory.
+    return np.broadcast_to(np.zeros((), spec.dtype), spec.shape)
 
 
 scan_primitive.defvjp_joint(_vjp)
