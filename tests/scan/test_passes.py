@@ -14,12 +14,14 @@ from tinygrad_rnn.core.tree import tree_flatten
 from tinygrad_rnn.scan import derive, scan
 from tinygrad_rnn.scan.compiled import run
 from tinygrad_rnn.scan.numpy_engine import numpy_engine
+from tinygrad_rnn.scan.passes.columns import columns
 from tinygrad_rnn.scan.passes.lift import lift
 from tinygrad_rnn.scan.passes.merge import merge
 from tinygrad_rnn.scan.passes.products import merge_products, split_products
 from tinygrad_rnn.scan.passes.regroup import regroup
 from tinygrad_rnn.scan.passes.schedule import Schedule
 from tinygrad_rnn.scan.passes.simplify import simplify
+from tinygrad_rnn.scan.passes.splits import one_split
 from tinygrad_rnn.scan.prepare import prepared, shared
 from tinygrad_rnn.scan.reference import reference
 from tinygrad_rnn.scan.step import traced
@@ -32,6 +34,7 @@ def keep_stops(step):
 
 
 PASSES = {
+    "one split": lambda step: one_split(columns(step)),
     "simplify": keep_stops,
     "split products": split_products,
     "merge products": merge_products,
@@ -60,6 +63,17 @@ class Separate(nn.Cell):
         i, f = tg.sigmoid(self.W_i(x) + self.U_i(h)), tg.sigmoid(self.W_f(x) + self.U_f(h))
         g, o = np.tanh(self.W_g(x) + self.U_g(h)), tg.sigmoid(self.W_o(x) + self.U_o(h))
         c = f * c + i * g
+        return o * np.tanh(c), (o * np.tanh(c), c)
+
+
+class Sliced(nn.LSTMCell):
+    """An LSTM that takes its gates by slices."""
+
+    def forward(self, x, state):
+        h, c = state
+        z, n = self.from_input(x) + self.from_state(h), self.hidden_size
+        i, f, o = tg.sigmoid(z[:, :n]), tg.sigmoid(z[:, n : 2 * n]), tg.sigmoid(z[:, 3 * n :])
+        c = f * c + i * np.tanh(z[:, 2 * n : 3 * n])
         return o * np.tanh(c), (o * np.tanh(c), c)
 
 
@@ -150,12 +164,16 @@ def step_of(cell, own=merge):
     return prepared(traced(cell, (x,), specs, (tree_flatten(0)[1], structure)).step, own)
 
 
+def repr_of(cell):
+    return type(cell).__name__
+
+
 def names(nodes):
     return [node.operation for node in nodes]
 
 
-@pytest.mark.parametrize("cell", [nn.LSTMCell(H, 4), Separate(H, 4)], ids=["one layer", "a layer for each gate"])
-def test_gates_of_separate_layers_cost_what_those_of_one_layer_cost(cell):
+@pytest.mark.parametrize("cell", [nn.LSTMCell(H, 4), Separate(H, 4), Sliced(H, 4)], ids=repr_of)
+def test_an_lstm_costs_the_same_however_its_gates_are_written(cell):
     step = step_of(cell).step
     saving = simplify(derive.saving(step, (True,), (True,) * len(step.constants)))
     wanted = (True,) * len(step.ys) + (False,) * (len(saving.ys) - len(step.ys))

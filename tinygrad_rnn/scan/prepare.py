@@ -9,6 +9,7 @@ from .passes.lift import Lifted, lift
 from .passes.products import merge_products, split_products
 from .passes.regroup import regroup
 from .passes.simplify import simplify
+from .passes.splits import one_split
 from .step import Step
 
 
@@ -29,5 +30,5 @@ def prepared(step: Step, own: Callable[[Step], Step]) -> Lifted:
 
 def shared(step: Step) -> Step:
     """Return a traced step after the passes that all engines share."""
-    step = merge_products(simplify(columns(step), differentiated=False))
+    step = merge_products(simplify(one_split(columns(step)), differentiated=False))
     return regroup(simplify(merge_products(split_products(step)), differentiated=False))
