@@ -106,14 +106,17 @@ class Schedule:
             first, slot = addend.parents[0], addend.slots[0]
             if addend.operation == "matmul" and first.operation == "transpose" and addend.parents[1] is not None:
                 a, g = (first.parents[0], first.slots[0]), (addend.parents[1], addend.slots[1])
-                if a[0] is not None and _is_deferrable(first, spec_at(a).shape, spec_at(g).shape, products_only):  # type: ignore[arg-type]
+                if a[0] is None or a[0] in self.constant or g[0] in self.constant:
+                    continue
+                if _is_deferrable(first, spec_at(a).shape, spec_at(g).shape, products_only):  # type: ignore[arg-type]
                     found[k] = Deferred("product", (a, g))  # type: ignore[arg-type]
             elif addend.operation == "sum" and addend.params["axis"] == (0,) and len(first.specs[slot].shape) == 2:
                 sums[k] = Deferred("sum", ((first, slot),))
         # What is kept for a product anyway can be summed afterwards; to keep it for the sum alone costs memory.
         if products_only:
             return found
-        at_hand = {edge for deferred in found.values() for edge in deferred.operands} | set(self.step.ys)
+        at_hand = {edge for deferred in found.values() for edge in deferred.operands}
+        at_hand |= {edge for edge in self.step.ys if edge[0] not in self.constant}
         return found | {k: deferred for k, deferred in sums.items() if deferred.operands[0] in at_hand}
 
     def _sunk(self, in_state: set[Node]) -> list[Node]:
