@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from itertools import count, takewhile
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -218,15 +219,22 @@ class Traced:
 
     @property
     def is_known(self) -> bool:
-        """Whether an equal trace has been made a graph already."""
-        return self.key in _steps
+        """Whether an equal trace has been made a graph already, and no array was made in the course of this one.
+
+        An array that the function makes, of random numbers perhaps, is another one whenever it is called.
+        """
+        return self.key in _steps and all(_lasting.get(id(value)) is value for value in self.captured)
 
     def agrees(self, other: Traced) -> bool:
         """Whether another run of the same function called the same, on the same arrays."""
-        return self.key == other.key and all(
-            isinstance(a, Tensor) or np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
-            for a, b in zip(self.captured, other.captured, strict=True)
-        )
+        if self.key != other.key:
+            return False
+        for a, b in zip(self.captured, other.captured, strict=True):
+            if a is b:
+                _lasting[id(a)] = a
+            elif not _are_equal(a, b):
+                return False
+        return True
 
     @property
     def step(self) -> Step:
@@ -265,6 +273,15 @@ class Traced:
 
 
 _steps: dict[Any, Step] = {}
+# What two calls of a function met alike, by its id: parameters, and arrays of closures.
+_lasting: WeakValueDictionary[int, Any] = WeakValueDictionary()
+
+
+def _are_equal(a: Any, b: Any) -> bool:
+    if any(isinstance(value, Tensor) and value._index < 0 for value in (a, b)):
+        return True  # values of an outer trace, or of all members of a stack: nobody knows them
+    a, b = [value.data if isinstance(value, Tensor) else value for value in (a, b)]
+    return bool(np.array_equal(a, b, equal_nan=a.dtype.kind == "f"))
 
 
 def _numbered(name: str, start: int, count: int) -> dict[int, str]:
