@@ -230,7 +230,7 @@ class LoopText:
                 else:
                     self._copies.append((edge, place))
         # Copies of the state to elsewhere come first: the others write over it.
-        self._copies += moved
+        self._copies += sorted(moved, key=lambda copy: copy[1].at is None)
         self._alias_parts(made)
         self._lifetimes()
 
@@ -583,7 +583,8 @@ class LoopText:
         return f"np.moveaxis({whole}, 0, -3).reshape({shape})" if stacks else f"{whole}.reshape({shape})"
 
     def _repeated(self, edge: Edge) -> str:
-        return f"np.broadcast_to({self._places[edge].name}, {shape_text('time', spec_at(edge).shape)})"
+        # A copy: the array may be one that a user writes to.
+        return f"np.broadcast_to(np.array({self._places[edge].name}), {shape_text('time', spec_at(edge).shape)})"
 
     @property
     def constants(self) -> tuple[Node, ...]:

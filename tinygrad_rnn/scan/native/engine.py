@@ -271,7 +271,8 @@ class Loop:
                 kept = plan.arrays[layout.array].kind == "state"
                 found.append(whole[layout.shift : layout.shift + time] if kept else whole)
             elif edge[0] in plan.schedule.constant:
-                found.append(np.broadcast_to(values[edge], (time, *spec_at(edge).shape)))
+                # A copy: the array may be one that a user writes to.
+                found.append(np.broadcast_to(np.array(values[edge]), (time, *spec_at(edge).shape)))
             else:
                 found.append(values[edge])
         totals = {k: arrays[number] for number, k in self._totals}
