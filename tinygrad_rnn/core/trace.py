@@ -244,7 +244,7 @@ _known_specs: dict[Any, tuple[bool, tuple[Spec, ...]]] = {}
 
 
 def _result_specs(primitive: Primitive, kinds: list[Any], params: dict[str, Any]) -> tuple[bool, tuple[Spec, ...]]:
-    """Find the shapes and dtypes of the results by computing them once from ones."""
+    """Find the shapes and dtypes of the results by computing them once from stand-ins."""
     stand_ins = [kind.value if type(kind) is Literal else _stand_in(kind.shape, kind.dtype) for kind in kinds]
     with np.errstate(all="ignore"):
         out = primitive(*stand_ins, **params)
@@ -253,7 +253,12 @@ def _result_specs(primitive: Primitive, kinds: list[Any], params: dict[str, Any]
 
 
 def _stand_in(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    return np.ones(shape, dtype) if dtype.kind == "f" else np.zeros(shape, dtype)
+    if dtype.kind != "f":
+        return np.zeros(shape, dtype)
+    ones = np.ones(shape, dtype)
+    # Square matrices are made positive definite, for functions that take no singular ones.
+    is_square = len(shape) > 1 and shape[-1] == shape[-2]
+    return ones + np.eye(shape[-1], dtype=dtype) if is_square else ones
 
 
 def freeze(params: dict[str, Any]) -> tuple[Any, ...]:
