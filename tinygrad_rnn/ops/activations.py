@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.primitive import Primitive, as_operand, value_of
+from ..core.primitive import Primitive, as_operand, constant, every_value
 from ..core.tensor import Tensor
 from .reductions import axes_of, kept_shape
 
@@ -261,9 +261,9 @@ def one_hot(indices: Any, num_classes: int, dtype: Any = np.float32) -> Tensor:
         Tensor([[0., 0., 1.],
                 [1., 0., 0.]])
     """
-    indices = np.asarray(value_of(indices))
-    if indices.size and (indices.min() < 0 or indices.max() >= num_classes):
+    every = every_value(indices)
+    if every.size and (every.min() < 0 or every.max() >= num_classes):
         raise IndexError(
-            f"one_hot: indices from {indices.min()} to {indices.max()}; give integers from 0 to {num_classes - 1}"
+            f"one_hot: indices from {every.min()} to {every.max()}; give integers from 0 to {num_classes - 1}"
         )
-    return Tensor._wrap(np.eye(num_classes, dtype=dtype)[indices])
+    return Tensor._wrap(np.eye(num_classes, dtype=dtype))[constant(indices)]
