@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import tinygrad_rnn as tg
 from tinygrad_rnn import ops
 from tinygrad_rnn.core.dispatch import implementations
-from tinygrad_rnn.ops import comparison, indexing
+from tinygrad_rnn.ops import classification, comparison, indexing
 from tinygrad_rnn.testing import gradcheck
 from tinygrad_rnn.testing import strategies as draws
 from tinygrad_rnn.testing.strategies import one, one_axis, pair, reductions, three, values
@@ -84,6 +84,7 @@ small = one().map(lambda drawn: ([0.2 * drawn[0][0]], {}))
 above_one = positive.map(lambda drawn: ([1 + drawn[0][0]], {}))
 line, plane = one(min_dims=1), one(min_dims=2)
 diagonals, choice = st.integers(-2, 2), st.sampled_from
+classes = st.lists(st.integers(0, 2), min_size=4, max_size=4)
 squares, chain = several((2, 2), (2, 2)), several((2, 3), (3, 2), (2, 4))
 
 
@@ -285,6 +286,18 @@ TABLE = [
         tg.log_softmax,
         one(one_axis, min_dims=1),
         lambda a, axis: a - np.log(np.exp(a).sum(axis, keepdims=True)),
+    ),
+    Row(
+        "cross_entropy",
+        lambda a, classes: classification.cross_entropy(a, np.array(classes)),
+        several((4, 3), classes=classes),
+        lambda a, classes: np.log(np.exp(a).sum(-1)) - a[range(4), classes],
+    ),
+    Row(
+        "softmax_excess",
+        lambda a, classes: classification.softmax_excess(a, np.array(classes)),
+        several((4, 3), classes=classes),
+        lambda a, classes: np.exp(a) / np.exp(a).sum(-1, keepdims=True) - np.eye(3)[classes],
     ),
 ]
 each_row = pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)

@@ -50,6 +50,8 @@ EXAMPLES = {
     "logsumexp": ([TALL], {"axis": (1,), "keepdims": False}),
     "softmax": ([A], {"axis": (1,)}),
     "log_softmax": ([A], {"axis": (1,)}),
+    "cross_entropy": ([A, INDEX[:3]], {}),
+    "softmax_excess": ([A, INDEX[:3]], {}),
     "cumsum": ([A], {"axis": 1}),
     "reshape": ([A], {"shape": (9,)}),
     "transpose": ([A], {"axes": (1, 0)}),

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..core import Tensor, errors
 from ..core.primitive import as_operand, constant, every_value
-from ..ops import log_softmax, softplus
+from ..ops import classification, softplus
 
 
 def cross_entropy(logits: Any, targets: Any, ignore_index: int = -100, reduction: str = "mean") -> Tensor:
@@ -46,7 +46,9 @@ def cross_entropy(logits: Any, targets: Any, ignore_index: int = -100, reduction
     ids, counted = _classes("cross_entropy", logits, targets, ignore_index)
     if counted is not None:
         logits = np.where(counted[..., None], logits, 0)
-    return _picked(log_softmax(logits, axis=-1), ids, counted, reduction)
+    if logits.dtype.kind != "f":
+        logits = logits.astype(np.float64)
+    return _of_those_that_count(classification.cross_entropy(logits, ids), counted, reduction)
 
 
 def nll_loss(log_probabilities: Any, targets: Any, ignore_index: int = -100, reduction: str = "mean") -> Tensor:
@@ -153,6 +155,10 @@ def _classes(loss: str, scores: Any, targets: Any, ignore_index: int) -> tuple[A
 def _picked(log_probabilities: Any, ids: Any, counted: Any, reduction: str) -> Tensor:
     # 0 - x rather than -x, which makes -0.0 of a certain prediction.
     losses = 0 - np.take_along_axis(log_probabilities, ids[..., None], -1).reshape(ids.shape)
+    return _of_those_that_count(losses, counted, reduction)
+
+
+def _of_those_that_count(losses: Any, counted: Any, reduction: str) -> Tensor:
     if counted is not None:
         losses = np.where(counted, losses, 0)
     return _reduced(losses, reduction, counted)

@@ -37,8 +37,19 @@ def _scatter(
     key = _key(index, arrays)
     if unique:
         buffer[key] += g
+    elif index == (_ARRAY,) and buffer.ndim > 1 and arrays[0].size:
+        _scatter_rows(buffer, g, arrays[0])
     else:
         np.add.at(buffer, key, g)
+
+
+def _scatter_rows(buffer: Array, g: Any, rows: Array) -> None:
+    """Add to rows of a buffer what goes to each of them as one sum, several times faster than np.add.at."""
+    rows = rows.reshape(-1) % len(buffer)
+    order = np.argsort(rows, kind="stable")
+    rows = rows[order]
+    starts = np.flatnonzero(np.concatenate(([True], rows[1:] != rows[:-1])))
+    buffer[rows[starts]] += np.add.reduceat(g.reshape(len(rows), *buffer.shape[1:])[order], starts, axis=0)
 
 
 def _scatter_forward(g: Any, *arrays: Any, index: Any, unique: bool, shape: Any, dtype: Any) -> Array:

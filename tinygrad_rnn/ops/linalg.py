@@ -13,8 +13,10 @@ from .arithmetic import ufunc
 
 
 def _matmul_left(g: Any, out: Any, a: Any, b: Any) -> Any:
-    if b.ndim == 2 and a.ndim >= 2:
+    if b.ndim == 2 and a.ndim == 2:
         return g @ b.T
+    if b.ndim == 2 and a.ndim > 2:  # one product over all leading axes, instead of one for each
+        return (_rows(g) @ b.T).reshape((*g.shape[:-1], b.shape[0]))
     if b.ndim == 1:
         return g[..., None] * b
     if a.ndim == 1:
