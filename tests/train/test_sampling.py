@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import tinygrad_rnn as tg
 from tinygrad_rnn import data, nn, train
 from tinygrad_rnn.core.errors import ConfigError, DataError, NonFiniteError
+from tinygrad_rnn.scan.engines import available
 from tinygrad_rnn.train.sampling import draw, stream
 
 VOCABULARY = data.CharVocabulary("\n abc")
@@ -38,6 +39,29 @@ def test_steps_give_what_the_whole_text_gives(cell):
         logits, state = network.step(np.array([number]), state)
         one_by_one.append(logits[0])
     np.testing.assert_allclose(one_by_one, together, atol=1e-6)
+
+
+@pytest.mark.parametrize("engine", available())
+@pytest.mark.parametrize("cell", [nn.RNNCell, nn.LSTMCell, nn.GRUCell])
+def test_every_engine_writes_the_text_of_steps_that_are_taken_as_they_are(cell, engine):
+    network, numbers = model(cell), VOCABULARY.encode("abc cab a")
+    read, state = network.stepper(engine), None
+    for number in numbers.tolist():
+        logits, state = network.step(np.array([number]), state)
+        np.testing.assert_allclose(read(number), logits[0], atol=1e-5)
+    with tg.engine("eager"):
+        wanted = [text(network, temperature=temperature) for temperature in (0, 1.0)]
+    with tg.engine(engine):
+        assert [text(network, temperature=temperature) for temperature in (0, 1.0)] == wanted
+
+
+def test_a_stream_keeps_the_weights_that_it_began_with():
+    network, wanted = model(), text()
+    begun = stream(network, VOCABULARY, length=50, rng=np.random.default_rng(0))
+    first = next(begun)
+    for parameter in network.parameters():
+        parameter.assign(0 * parameter.data)
+    assert first + "".join(begun) == wanted
 
 
 def test_temperature_zero_takes_the_best_character_always():

@@ -173,14 +173,37 @@ class Recurrent(Module):
         with no_grad():
             x = self._checked(x, 1, "(batch")
             state = self._initial(state, x.shape[0], x.dtype)
-            for i, (cell, before) in enumerate(zip(self.cells, state, strict=True)):
-                out = cell(x, before)
-                if not isinstance(out, tuple) or len(out) != 2 or not matcher(before)(out[1]):
-                    refuse_step(cell, out, before, 0)
-                x, state[i] = out
-                if self.dropout is not None and i < self.num_layers - 1:
-                    x = self.dropout(x)
-            return x, stacked(state)
+            x, states = self.advance(x, state)
+            return x, stacked(states)
+
+    def advance(self, x: Any, states: Sequence[Any]) -> tuple[Any, list[Any]]:
+        """Take one step of all cells, one after another: the step that `Stepper` compiles.
+
+        Args:
+            x: the input of one step, (batch, features).
+            states: the state of each cell, leaves (batch, ...).
+
+        Returns:
+            The output (batch, features) and the next state of each cell.
+
+        Example:
+            >>> import numpy as np
+            >>> from tinygrad_rnn import nn
+            >>> layer = nn.GRU(3, 4, num_layers=2)
+            >>> y, states = layer.advance(np.ones((1, 3)), [np.zeros((1, 4)), np.zeros((1, 4))])
+            >>> y.shape, len(states)
+            ((1, 4), 2)
+        """
+        after = []
+        for i, (cell, before) in enumerate(zip(self.cells, states, strict=True)):
+            out = cell(x, before)
+            if not isinstance(out, tuple) or len(out) != 2 or not matcher(before)(out[1]):
+                refuse_step(cell, out, before, 0)
+            x, state = out
+            after.append(state)
+            if self.dropout is not None and i < self.num_layers - 1:
+                x = self.dropout(x)
+        return x, after
 
     def source(self, x: Any, state: Any = None) -> str:
         """Return NumPy source that does what the engine `numpy` does with an input, forward and backward.

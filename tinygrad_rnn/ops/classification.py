@@ -20,7 +20,7 @@ def _below_top(scores: Array, classes: Array) -> tuple[Array, tuple[Array, Array
 def _cross_entropy_forward(scores: Array, classes: Array) -> Array:
     below, places = _below_top(scores, classes)
     chosen = below[places]
-    losses = np.log(np.exp(below, out=below).sum(axis=-1)) - chosen
+    losses: Array = np.log(np.exp(below, out=below).sum(axis=-1)) - chosen
     return losses.reshape(classes.shape)
 
 

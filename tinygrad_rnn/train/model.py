@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,8 @@ import numpy as np
 from .. import nn
 from ..core import Tensor, no_grad
 from ..core.errors import CellError, ConfigError
+from ..nn.states import own_state
+from ..scan.stepper import Stepper
 from .cells import CellClass
 from .config import Config
 
@@ -70,13 +74,46 @@ class CharModel(nn.Module):
         Returns:
             Logits (batch, symbols) and the state after the step.
         """
+        with self._evaluating(), no_grad():
+            output, state = self.layer.step(self.embedding(ids), state)
+            return self.head(output).data, state
+
+    def stepper(self, engine: str | None = None) -> Callable[[int], np.ndarray]:
+        """Return a function that reads one character after another, compiled, as in evaluation.
+
+        Compiled, it keeps the weights as they are now (see `Stepper`). It begins with no character read.
+
+        Args:
+            engine: as `scan` takes it.
+
+        Returns:
+            A function from the number of a character to the logits (symbols,) of the one after it.
+
+        Example:
+            >>> from tinygrad_rnn import nn, train
+            >>> model = train.CharModel(10, nn.GRUCell, train.Config(hidden=8, embedding=4))
+            >>> read = model.stepper()
+            >>> read(3).shape
+            (10,)
+        """
+
+        def step(x: Any, states: Any) -> tuple[Any, Any]:
+            with self._evaluating():
+                output, states = self.layer.advance(x, states)
+                return self.head(output), states
+
+        vectors = self.embedding.weight.data
+        states = [own_state(cell, 1) for cell in self.layer.cells]
+        take = Stepper(step, states, vectors[:1], engine=engine)
+        return lambda number: take(vectors[number : number + 1])[0]
+
+    @contextmanager
+    def _evaluating(self) -> Iterator[None]:
         training = self.training
         if training:
             self.eval()
         try:
-            with no_grad():
-                output, state = self.layer.step(self.embedding(ids), state)
-                return self.head(output).data, state
+            yield
         finally:
             if training:
                 self.train()

@@ -22,7 +22,7 @@ def stream(
     length: int | None = None,
     rng: np.random.Generator | None = None,
 ) -> Iterator[str]:
-    """Return an iterator over the characters that the model writes after a prime.
+    """Return an iterator over the characters that the model writes after a prime, with the weights of its first one.
 
     Args:
         model: scores the next character.
@@ -58,13 +58,12 @@ def stream(
 def _stream(
     model: CharModel, symbols: str, ids: np.ndarray, temperature: float, length: int | None, rng: np.random.Generator
 ) -> Iterator[str]:
-    state = None
-    for one in ids[:-1]:
-        _, state = model.step(np.array([one]), state)
+    read = model.stepper()
+    for one in ids[:-1].tolist():
+        read(one)
     choice = int(ids[-1])
     for _ in range(length) if length is not None else count():
-        logits, state = model.step(np.array([choice]), state)
-        choice = draw(logits[0], temperature, rng)
+        choice = draw(read(choice), temperature, rng)
         yield symbols[choice]
 
 
@@ -85,15 +84,17 @@ def draw(logits: np.ndarray, temperature: float, rng: np.random.Generator) -> in
         >>> draw(np.array([0.0, 5.0, 1.0]), 0.0, np.random.default_rng(0))
         1
     """
-    if not np.isfinite(logits).all():
+    exact = logits.astype(np.float64)
+    top = exact.max()
+    if not (math.isfinite(top) and math.isfinite(exact.min())):
         raise NonFiniteError(
             "the model's scores are not all numbers, its weights have grown too large: train it with a smaller "
             "learning rate, or clip the gradient"
         )
     if temperature == 0:
-        return int(np.argmax(logits))
-    exact = logits.astype(np.float64)
+        return int(exact.argmax())
+    exact -= top
     with np.errstate(over="ignore"):  # A gap that a tiny temperature makes infinite is a probability of 0.
-        weights = np.exp((exact - exact.max()) / temperature)
-    ends = np.cumsum(weights)
-    return int(np.searchsorted(ends, rng.random() * ends[-1], side="right"))
+        exact /= temperature
+    ends = np.exp(exact, out=exact).cumsum()
+    return int(ends.searchsorted(rng.random() * ends[-1], side="right"))

@@ -40,13 +40,18 @@ def native_engine(step: Step) -> Program:
     """
 
     def program(arrays: Sequence[Array], time: int, reverse: bool) -> list[Array]:
-        key = ("native", time.bit_length(), reverse)
-        found: Loop | None = step.cache.get(key)
-        if found is None:
-            found = step.cache[key] = Loop(prepared(step), time, reverse, host_target())
-        return found(arrays, time)
+        return compiled_loop(step, time, reverse)(arrays, time)
 
     return program
+
+
+def compiled_loop(step: Step, time: int, reverse: bool) -> Loop:
+    """Return the machine code of a step for about so many steps of time, made once."""
+    key = ("native", time.bit_length(), reverse)
+    found: Loop | None = step.cache.get(key)
+    if found is None:
+        found = step.cache[key] = Loop(prepared(step), time, reverse, host_target())
+    return found
 
 
 @cache
