@@ -12,7 +12,6 @@ from ...core.node import Array
 from ..step import Step, spec_at
 from .engine import _ALIGNMENT, compiled_loop
 from .layout import UnsupportedError
-from .library import library
 
 
 class Stepping:
@@ -45,10 +44,9 @@ class Stepping:
         pointers = [0 if array is None else address(array) for array in arrays]
         for number, offset in loop._offsets:
             pointers[number] = start + offset
-        for number, edge in loop._packed:
+        for number, edge, pack in loop._packed:
             weight = values[edge]
             strides = [stride // weight.itemsize for stride in weight.strides]
-            pack = library(weight.dtype.name, loop.target).pack
             pack(address(weight), *strides, *weight.shape, pointers[number])
         for number in loop._stacks:
             array = plan.arrays[number]
