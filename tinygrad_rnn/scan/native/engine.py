@@ -263,6 +263,8 @@ class Loop:
         return values
 
     def _threads(self, time: int) -> int:
+        # Sums over rows are added up slice by slice: if their number depended on the load of the machine, a training
+        # that is resumed would end in other bits.
         rows = 1 if self.plan.before or self.plan.after else self.plan.rows
         return max(1, min(_cores(), rows, self._work * time // _WORTH_A_THREAD))
 
