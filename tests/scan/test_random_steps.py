@@ -184,6 +184,7 @@ OPERATIONS = {
     ),
     "transpose": lambda a, b, c, k: (a.T * 2 + 1).T,
     "broadcast": lambda a, b, c, k: np.broadcast_to(a[:, :1], (len(a), 3)) * fit(b, 3),
+    "broadcast product": lambda a, b, c, k: np.broadcast_to(a[:, -1:], (len(a), 3)) @ c((3, 2), k),
     "detach": lambda a, b, c, k: a * np.tanh(fit(b, a.shape[1])).detach(),
     "single": lambda a, b, c, k: a.astype(np.float32) * 0.5,
     "double": lambda a, b, c, k: a.astype(np.float64),
@@ -444,6 +445,7 @@ NATIVE = (
     *("multiply", "add", "twice", "subtract", "divide", "maximum", "minimum", "where", "where number", "product"),
     *("two products", "two biases", "joined product", "same weight twice", "tied", "weight norm", "masked", "gated"),
     *("four gates", "uneven", "normalised", "join", "bias", "scale", "rows of sums", "keepdims", "broadcast", "detach"),
+    "broadcast product",
     *("single", "double", "vector"),
 )
 native_problems = problems(names=NATIVE, batches=(1, 2, 3, 9), inputs=(1, 2, 3, 9, 0), states=(1, 2, 3, 9, 0))
