@@ -260,7 +260,9 @@ class LoopText:
     def _alias_parts(self, made: set[Edge]) -> None:
         """Let the parts of a concatenation be computed in their place of the whole."""
         for node in self.schedule.loop:
-            if node.operation != "concatenate":
+            place = self._places.get((node, 0))
+            # In the place of a state, a part that is computed early would write over what others have yet to read.
+            if node.operation != "concatenate" or (place is not None and place.at is None):
                 continue
             start, axis = 0, node.params["axis"]
             lead = ":, " * axis
