@@ -266,4 +266,5 @@ def one_hot(indices: Any, num_classes: int, dtype: Any = np.float32) -> Tensor:
         raise IndexError(
             f"one_hot: indices from {every.min()} to {every.max()}; give integers from 0 to {num_classes - 1}"
         )
-    return Tensor._wrap(np.eye(num_classes, dtype=dtype))[constant(indices)]
+    rows: Tensor = Tensor._wrap(np.eye(num_classes, dtype=dtype))[constant(indices)]
+    return rows
