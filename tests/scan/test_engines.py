@@ -192,6 +192,12 @@ def join(x, h):
     return h, np.concatenate([h[:, 1:], x[:, :1]], axis=1)
 
 
+def cross(x, state):
+    half = np.tanh(state[1])
+    other = np.tanh(state[0] + x)[:, 1:3]
+    return x, (np.concatenate([half, half], axis=1), other)
+
+
 def reshaped(x, h):
     return h[:, :1], np.tanh(h.reshape(3, 1, 4).sum(1) + h.reshape(12).reshape(3, 4) + x)
 
@@ -209,10 +215,14 @@ def several_kinds(x, state):
 @EVERY
 @pytest.mark.parametrize("keep_states", [False, True])
 @pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("step", [add_all, swap, join, reshaped, solve, several_kinds])
+@pytest.mark.parametrize("step", [add_all, swap, join, cross, reshaped, solve, several_kinds])
 def test_states_of_many_kinds_are_handed_on(engine, step, reverse, keep_states):
     def run(x, h):
-        kinds = {swap: (h, 2 * h), several_kinds: (h, h[0, 0], np.ones((3, 4), bool), np.arange(3))}
+        kinds = {
+            swap: (h, 2 * h),
+            cross: (h, h[:, 1:3]),
+            several_kinds: (h, h[0, 0], np.ones((3, 4), bool), np.arange(3)),
+        }
         return scan(step, kinds.get(step, h), x, reverse=reverse, return_states=keep_states)
 
     assert_agree(engine, run, normal(5, 3, 4), normal(3, 4))
