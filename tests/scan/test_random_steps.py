@@ -343,6 +343,9 @@ class Problem:
         xs, init = self.tensors()
         found = self.run(engine, xs, init)
         answer = {f"result {i}": leaf.data for i, leaf in enumerate(tree_flatten(found)[0])}
+        with tg.no_grad():  # where nothing is kept for a backward pass
+            plain = tree_flatten(self.run(engine, xs, init))[0]
+        answer |= {f"plain result {i}": leaf.data for i, leaf in enumerate(plain)}
         leaves = [leaf for leaf in (*xs, *init, *self.constants.learned) if leaf.requires_grad]
         slopes = gradients(self.loss(found), leaves, record=order > 1)
         answer |= {f"gradient {i}": np.asarray(getattr(g, "data", g)) for i, g in enumerate(slopes)}
