@@ -348,4 +348,4 @@ def test_help_names_every_option_with_its_default(capsys):
     text = capsys.readouterr().out
     for name in train.Config().to_dict():
         assert f"--{name}" in text
-    assert "(default: 128)" in text and "(default: 0.012)" in text
+    assert "(default: 256)" in text and "(default: 0.008)" in text

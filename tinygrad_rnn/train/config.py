@@ -11,7 +11,7 @@ from ..core.errors import ConfigError
 
 CELLS = ("rnn", "lstm", "gru")
 SCHEDULES = ("constant", "cosine")
-LEARNING_RATES = {"sgd": 1.0, "rmsprop": 2e-3, "adagrad": 2e-2, "adam": 1.2e-2, "adamw": 1.2e-2}
+LEARNING_RATES = {"sgd": 1.0, "rmsprop": 2e-3, "adagrad": 2e-2, "adam": 8e-3, "adamw": 8e-3}
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Config:
     Example:
         >>> from tinygrad_rnn.train import Config
         >>> Config(hidden=64).learning_rate
-        0.012
+        0.008
         >>> Config(hidden=0)
         Traceback (most recent call last):
             ...
@@ -48,17 +48,17 @@ class Config:
     """
 
     cell: str = "lstm"
-    hidden: int = 128
+    hidden: int = 256
     layers: int = 1
     embedding: int = 64
-    dropout: float = 0.0
-    seq: int = 64
-    batch: int = 32
+    dropout: float = 0.3
+    seq: int = 48
+    batch: int = 24
     optimizer: str = "adam"
     lr: float | None = None
     schedule: str = "cosine"
     clip: float = 1.0
-    epochs: int = 6
+    epochs: int = 5
     evaluate: int = 2
     seed: int = 0
 
