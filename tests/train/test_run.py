@@ -171,7 +171,7 @@ def test_a_short_text_gets_fewer_streams_and_a_shorter_one_is_refused(tmp_path):
     run, trainer = train.begin(tmp_path / "run", train.Config(**SMALL | {"batch": 32}), file=path)
     assert run.config.batch == 5 and len(trainer.batches) == 1
     trainer.fit()
-    with pytest.raises(DataError, match=r"50 characters, of which 45 to train on, do not fill one window of 64 \+ 1"):
+    with pytest.raises(DataError, match=r"50 characters, of which 45 to train on, do not fill one window of 48 \+ 1"):
         train.begin(tmp_path / "other", train.Config(), file=path)
     assert not (tmp_path / "other").exists()
 
