@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn
 from tinygrad_rnn.core.errors import CellError, ConfigError, ShapeError, TraceError
-from tinygrad_rnn.scan import scan
+from tinygrad_rnn.scan import Stepper, scan
 from tinygrad_rnn.scan.engines import EngineWarning, available
-from tinygrad_rnn.scan.stepper import Stepper
 
 each_engine = pytest.mark.parametrize("engine", available())
 CELLS = {

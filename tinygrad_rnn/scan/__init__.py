@@ -4,5 +4,6 @@ from .engines import engine
 from .linear import linear_recurrence
 from .loop import scan
 from .source import source
+from .stepper import Stepper
 
-__all__ = ["engine", "linear_recurrence", "scan", "source"]
+__all__ = ["Stepper", "engine", "linear_recurrence", "scan", "source"]

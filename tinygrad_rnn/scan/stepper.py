@@ -40,7 +40,7 @@ class Stepper:
     Example:
         >>> import numpy as np
         >>> from tinygrad_rnn import nn
-        >>> from tinygrad_rnn.scan.stepper import Stepper
+        >>> from tinygrad_rnn.scan import Stepper
         >>> cell = nn.GRUCell(3, 4)
         >>> stepper = Stepper(cell, cell.initial_state(1), np.zeros((1, 3), np.float32))
         >>> y = stepper(np.ones((1, 3), np.float32))

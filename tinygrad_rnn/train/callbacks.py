@@ -226,6 +226,7 @@ class OneThread(Callback):
     """Keeps the products of a small model on one thread.
 
     They are done before a second thread has woken up; on a busy machine, waiting for it made a step ten times as long.
+    The loops of the engine "native" keep their threads, which are woken once for all steps of time.
 
     Args:
         product: multiplications in the largest product of a step of time; larger ones than 2**23 keep their threads.

@@ -12,7 +12,7 @@ from .. import nn
 from ..core import Tensor, no_grad
 from ..core.errors import CellError, ConfigError
 from ..nn.states import own_state
-from ..scan.stepper import Stepper
+from ..scan import Stepper
 from .cells import CellClass
 from .config import Config
 
