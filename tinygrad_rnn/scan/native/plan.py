@@ -263,28 +263,32 @@ class Plan(Groups):
 
     def _finish(self) -> None:
         """Fill in the products, now that their operands have places, and the sums over time."""
-        order = iter(self.order)
-        begun: set[Edge] = set()
+        # What is done before the loop begins a sum of products, wherever it stands among them.
+        nodes = iter(self.order)
+        products = [(group, next(nodes)) if isinstance(group, Product) else (group, None) for group in self.groups]
+        begun = {self._product_root((node, 0)) for _, node in products if node is not None and self._is_hoisted(node)}
+        hoisted: set[Edge] = set()
         groups: list[Product | Fused] = []
-        for group in self.groups:
-            if isinstance(group, Fused):
+        for group, node in products:
+            if isinstance(group, Fused) or node is None:
                 groups.append(group)
                 continue
-            node = next(order)
             left: Edge = (node.parents[0], node.slots[0])  # type: ignore[assignment]
             if self.base(left).columns != group.depth:
                 raise UnsupportedError("a product of a column that is broadcast")
-            root = self._product_root((node, 0))
+            root, early = self._product_root((node, 0)), self._is_hoisted(node)
             product = group._replace(
                 left=self.layout(left),
                 packed=self._packing(group.weight),
                 out=self.layouts[root],
-                adds=root in begun,
+                adds=root in (hoisted if early else begun),
             )
-            begun.add(root)
-            if self._is_hoisted(node):
+            if early:
                 self.before.append(product)
-            elif self._is_sunk(node):
+                hoisted.add(root)
+                continue
+            begun.add(root)
+            if self._is_sunk(node):
                 self.after.append(product)
             else:
                 groups.append(product)
