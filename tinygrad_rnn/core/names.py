@@ -49,6 +49,10 @@ class LocalNames:
         self._given: dict[FrameType, set[Key]] = {}
         self._before: Any = None
 
+    def of_nodes(self) -> dict[tuple[Node, int], str]:
+        """Return the names of results that were recorded, by node and output."""
+        return {(origin, slot): name for (origin, slot), name in self.found.items() if isinstance(origin, Node)}
+
     def __enter__(self) -> LocalNames:
         self._before = sys.gettrace()
         sys.settrace(self._enter_frame)

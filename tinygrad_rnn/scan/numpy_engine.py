@@ -331,10 +331,10 @@ class LoopText:
         spec = spec_at(edge)
         kind = (spec.shape, spec.dtype)
         for operand in reuse:
-            place = self._places.get(operand)
-            if place is None or place.name not in self._buffers or operand in self._root:
+            held = self._places.get(operand)
+            if held is None or held.name not in self._buffers or operand in self._root:
                 continue
-            buffer = self._buffers[place.name]
+            buffer = self._buffers[held.name]
             dead = self._held.get(buffer) == operand and self._last_read.get(operand) is edge[0]
             if dead and (spec_at(operand).shape, spec_at(operand).dtype) == kind:
                 self._hold(edge, buffer)

@@ -91,7 +91,7 @@ def _draw_call(function: Callable[..., Any], examples: tuple[Any, ...]) -> str:
         # A leaf of a nested state is better known by the name that it is unpacked to.
         if node.name == given and "[" in given:
             leaves[node] = names.found.get((node, 0), given)
-    return dot(Graph.of(*(recorded or results)), leaves, arrays, names.found)
+    return dot(Graph.of(*(recorded or results)), leaves, arrays, names.of_nodes())
 
 
 def _argument_names(function: Callable[..., Any], count: int) -> list[str]:

@@ -74,7 +74,8 @@ def lift(step: Step) -> Lifted:
     read: dict[Edge, None] = {}
     outside = [node for node in step.graph if node not in constant]
     for node in outside:
-        read |= dict.fromkeys([edge for edge in zip(node.parents, node.slots, strict=True) if edge[0] in constant])
+        edges = [(p, slot) for p, slot in zip(node.parents, node.slots, strict=True) if p is not None and p in constant]
+        read |= dict.fromkeys(edges)
     read |= dict.fromkeys([edge for edge in (*step.ys, *step.next_carry) if edge[0] in constant])
     stands = {edge: edge[0] if edge[0].primitive is None else leaf(spec_at(edge), described(edge)) for edge in read}
     new.edges |= {edge: (node, 0) for edge, node in stands.items()}

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ...core import Node
 from ..families import is_product_with_matrix, is_view, spans_time
-from ..step import Edge, Step, constants_of, spec_at
+from ..step import Edge, Step, constants_of, described, spec_at
 
 # Bytes that one hoisted or deferred value may take for all steps together.
 _BUDGET = 1 << 28
@@ -154,9 +154,13 @@ class Schedule:
             lines.append("after the loop, sums over time:")
             for k, deferred in self.deferred.items():
                 names = ", ".join([graph.reference(*edge) for edge in deferred.operands])
-                lines.append(f"    {graph.reference(*self.step.next_carry[k])} = {deferred.kind}({names})")
+                total, slot = self.step.next_carry[k]
+                name = total.name_of(slot)
+                given = f"  # {name}" if name else ""
+                lines.append(f"    {graph.reference(total, slot)} = {deferred.kind}({names}){given}")
         if self.stacked:
-            lines.append("kept for all steps: " + ", ".join([graph.reference(*edge) for edge in self.stacked]))
+            names = ", ".join([graph.reference(*edge) for edge in self.stacked])
+            lines.append(f"kept for all steps: {names}  # {', '.join([described(edge) for edge in self.stacked])}")
         return "\n".join(lines)
 
 
