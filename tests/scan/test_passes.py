@@ -15,6 +15,7 @@ from tinygrad_rnn.scan import derive, scan
 from tinygrad_rnn.scan.compiled import run
 from tinygrad_rnn.scan.numpy_engine import numpy_engine
 from tinygrad_rnn.scan.passes.columns import columns
+from tinygrad_rnn.scan.passes.factor import factor
 from tinygrad_rnn.scan.passes.lift import lift
 from tinygrad_rnn.scan.passes.merge import merge
 from tinygrad_rnn.scan.passes.products import merge_products, split_products
@@ -34,6 +35,7 @@ def keep_stops(step):
 
 
 PASSES = {
+    "factor": factor,
     "one split": lambda step: one_split(columns(step)),
     "simplify": keep_stops,
     "split products": split_products,

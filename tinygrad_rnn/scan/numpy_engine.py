@@ -16,6 +16,7 @@ from ..core.node import Array
 from ..core.primitive import Primitive
 from .compiled import Program
 from .families import is_elementwise, is_product_with_matrix, is_reduction, is_view
+from .passes.factor import factor
 from .passes.lift import Lifted
 from .passes.schedule import Schedule
 from .passes.simplify import simplify
@@ -67,7 +68,7 @@ def numpy_engine(step: Step) -> Program:
 def simplified(step: Step) -> Step:
     """Return the simplified step, made once."""
     if "simplified" not in step.cache:
-        step.cache["simplified"] = simplify(step)
+        step.cache["simplified"] = simplify(factor(simplify(step)))
     return step.cache["simplified"]  # type: ignore[no-any-return]
 
 
@@ -526,12 +527,21 @@ class LoopText:
             params["axis"] = tuple([i + 1 for i in axis]) if isinstance(axis, tuple) else axis + 1
         forward = getattr(node.primitive, "forward", None)
         if isinstance(forward, np.ufunc) and not params:
-            return [f"np.{forward.__name__}({', '.join(names)})"]
+            last = [i for i, edge in enumerate(parents) if edge is not None and self._is_spent(edge, node)]
+            return [f"np.{forward.__name__}({', '.join([*names, *[f'out={names[i]}' for i in last[:1]]])})"]
         if node.operation == "concatenate":
             return [f"np.concatenate([{', '.join(names)}], axis={params['axis']})"]
         if is_reduction(node):
             return [f"np.{node.operation}({names[0]}, axis={params['axis']}, keepdims={params['keepdims']})"]
         return [self._call(node, names, params)]
+
+    def _is_spent(self, edge: Edge, reader: Node) -> bool:
+        """Whether a value that was computed for all steps is read by one operation alone, which can take its place."""
+        node, spec = edge[0], reader.specs[0]
+        if node not in self.schedule.before or is_view(node) or len(node.specs) > 1 or not is_elementwise(reader):
+            return False
+        free = edge not in (*self.step.ys, *self.step.next_carry) and len(self.step.graph.consumers[node]) == 1
+        return free and (spec_at(edge).shape, spec_at(edge).dtype) == (spec.shape, spec.dtype)
 
     def _spans(self, edge: Edge) -> bool:
         return edge[0] not in self._fixed

@@ -11,8 +11,8 @@ from ..step import Edge, Step, constants_of, described, spec_at
 
 # Bytes that one hoisted or deferred value may take for all steps together.
 _BUDGET = 1 << 28
-# Up to this many bytes, cheap operations are hoisted too: a call for each step costs more than the memory.
-_SMALL = 1 << 20
+# Up to this many bytes a step, cheap operations are hoisted too: a call for each step costs more than the memory.
+_SMALL = 1 << 12
 
 
 class Deferred(NamedTuple):
@@ -78,7 +78,7 @@ class Schedule:
                 continue
             if spans_time(node, [parent in early for parent in node.parents]):
                 early.add(node)
-                small = all(self.time * s.size * s.dtype.itemsize <= _SMALL for s in node.specs)
+                small = all(s.size * s.dtype.itemsize <= _SMALL for s in node.specs)
                 if small or node.operation in ("matmul", "getitem", "einsum"):
                     dear.append(node)
         found = _ancestors(dear) & early
