@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...core import Node
 from ...ops.arithmetic import subtract
-from ..step import Edge, Step
+from ..step import Edge, Step, give_name
 from .rebuild import Rebuilder, call, rebuilt
 
 
@@ -34,6 +34,10 @@ def factor(step: Step) -> Step:
                     new.edges[node, 0] = call(subtract, [other, new.operands(negative)[0]], node.specs)
                     return True
         outer = node.parents[1] if node.operation == "subtract" else None
+        if outer is not None and outer.operation == "multiply" and _edge(outer, 0) == _edge(outer, 1) == _edge(node, 0):
+            new.copy(node)
+            _name_slope(new.edges[node, 0], new.operands(node)[0])
+            return True
         inner = outer.parents[0] if outer is not None and outer.operation == "multiply" else None
         if inner is None or inner.operation != "multiply" or node.specs[0].dtype.kind != "f":
             return False
@@ -44,10 +48,18 @@ def factor(step: Step) -> Step:
             return False
         g, _, a, b = [new.edges[part] for part in parts if part is not None]
         product = call(inner.primitive, [a, b], node.specs)  # type: ignore[arg-type]
-        new.edges[node, 0] = call(inner.primitive, [g, call(subtract, [1, product], node.specs)], node.specs)  # type: ignore[arg-type]
+        slope = call(subtract, [1, product], node.specs)
+        _name_slope(slope, a)
+        new.edges[node, 0] = call(inner.primitive, [g, slope], node.specs)  # type: ignore[arg-type]
         return True
 
     return rebuilt(step, replace)
+
+
+def _name_slope(edge: Edge, out: Edge) -> None:
+    """Name the derivative of what has a result, as is that of a sigmoid, s - s s, after the result."""
+    if type(out) is tuple and out[0].name_of(out[1]):
+        give_name(edge, f"slope_of_{out[0].name_of(out[1])}")
 
 
 def _edge(node: Node, argument: int) -> Edge | None:
