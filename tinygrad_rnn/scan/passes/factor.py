@@ -21,7 +21,7 @@ def factor(step: Step) -> Step:
         %0 = leaf h                 float64[2]
         %1 = leaf x                 float64[2]
         %2 = multiply(%1, %1)       float64[2]
-        %3 = subtract(1, %2)        float64[2]
+        %3 = subtract(1, %2)        float64[2]  # slope_of_x
         %4 = multiply(%0, %3)       float64[2]
         return %0, %4
     """
@@ -49,7 +49,8 @@ def factor(step: Step) -> Step:
         g, _, a, b = [new.edges[part] for part in parts if part is not None]
         product = call(inner.primitive, [a, b], node.specs)  # type: ignore[arg-type]
         slope = call(subtract, [1, product], node.specs)
-        _name_slope(slope, a)
+        if a == b:
+            _name_slope(slope, a)
         new.edges[node, 0] = call(inner.primitive, [g, slope], node.specs)  # type: ignore[arg-type]
         return True
 
