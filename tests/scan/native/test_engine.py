@@ -3,6 +3,7 @@
 import os
 import signal
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 pytest.importorskip("llvmlite")
 
 import tinygrad_rnn as tg
+from tests.benchmarks.machine_code import plans
 from tinygrad_rnn import nn
 from tinygrad_rnn.core import Spec
 from tinygrad_rnn.core.tree import tree_flatten
@@ -135,6 +137,13 @@ def test_a_forked_process_has_threads_of_its_own(monkeypatch):
         same = all(np.array_equal(a, b) for a, b in zip(loop(arrays, 4), wanted, strict=True))
         os._exit(0 if same else 1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.parametrize("name", ["forward", "backward"])
+def test_the_page_on_compiling_shows_the_plan_that_is_made(name):
+    page = Path(__file__).resolve().parents[3] / "docs" / "how-a-cell-is-compiled.md"
+    shown = page.read_text("utf-8").split(f"<!-- {name} -->\n```text\n")[1].split("\n```")[0]
+    assert shown == str(dict(zip(("forward", "backward"), plans(), strict=True))[name])
 
 
 def test_what_has_no_native_form_is_named():
