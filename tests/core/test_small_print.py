@@ -155,7 +155,7 @@ def test_a_checkpoint_may_close_over_what_it_also_gets_and_need_only_some_argume
 
 
 def test_random_numbers_start_from_call_0_of_seed_0():
-    spec = importlib.util.spec_from_file_location("tinygrad_rnn.core.random_again", random.__file__)
+    spec = importlib.util.find_spec(random.__name__)
     again = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(again)
     assert again.get_state() == {"seed": 0, "call": 0}
@@ -498,3 +498,27 @@ def test_asking_a_tensor_again_to_require_grad_changes_nothing():
     assert not x.requires_grad_(False).requires_grad
     assert not x.requires_grad_(False).requires_grad
     assert not tg.Tensor([1]).requires_grad_(False).requires_grad
+
+
+def test_what_does_not_depend_on_an_argument_has_zeros_of_its_dtype():
+    a, n = np.ones(2, np.float32), np.ones(3, np.float16)
+    value, pull = tg.vjp(lambda a, n: a * 2, a, n)
+    slopes = pull(np.ones(2, np.float32))
+    assert [(slope.dtype, slope.shape) for slope in slopes] == [(np.float32, (2,)), (np.float16, (3,))]
+    assert not slopes[1].data.any() and value.dtype == np.float32
+    assert pull(np.ones(2, np.float32))[0].data.tolist() == [2, 2]
+    assert tg.vjp(lambda a, n: a * n, 2.0, np.array(3))[1](1.0)[1].dtype == np.float64
+
+
+def test_a_checkpoint_without_a_graph_returns_what_the_function_returns():
+    x = leaf([1.0, 2.0])
+    with tg.no_grad():
+        y, n, same = tg.checkpoint(lambda a: (a * 2.0, 3, x))(x)
+    assert n == 3 and not y.requires_grad and not same.requires_grad
+    np.testing.assert_array_equal(y.data, [2, 4])
+
+
+def test_the_parents_of_a_checkpoint_are_its_arguments_and_what_it_closes_over():
+    x, w, n = leaf(1.0), leaf(2.0), tg.Tensor(3.0)
+    y = tg.checkpoint(lambda a, n: np.sin(a) * n * w)(x, n)
+    assert list(y.node.parents) == [x.node, None, w.node]
