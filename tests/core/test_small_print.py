@@ -522,3 +522,28 @@ def test_the_parents_of_a_checkpoint_are_its_arguments_and_what_it_closes_over()
     x, w, n = leaf(1.0), leaf(2.0), tg.Tensor(3.0)
     y = tg.checkpoint(lambda a, n: np.sin(a) * n * w)(x, n)
     assert list(y.node.parents) == [x.node, None, w.node]
+
+
+def test_a_choice_does_not_depend_on_its_condition():
+    x = leaf([0.0, 2.0])
+    assert not np.where(x, 1.0, tg.Tensor(0.0)).requires_grad
+    assert np.where(x, x, 0.0).node.parents[0] is None
+
+
+def test_a_call_with_too_many_arguments_is_no_missing_rule():
+    with pytest.raises(TypeError, match="positional arguments") as error:
+        np.sum(leaf([1.0]), 0, None, None, False, 1.0)
+    assert type(error.value) is TypeError
+
+
+def test_inside_vmap_a_missing_cotangent_names_the_members():
+    with pytest.raises(CotangentError, match=r"Stacked\(2 of float64\[3\]\) has shape \(3,\)"):
+        tg.vmap(tg.grad(lambda a: a * a))(np.ones((2, 3)))
+    with pytest.raises(CotangentError, match=r"<multiply float64\[3\]> has shape"):
+        tg.grad(lambda a: a * a)(np.ones(3))
+
+
+def test_the_bytes_of_a_value_are_turned_in_a_copy():
+    data = tg.Tensor(np.array([1, 256], np.int16)).data
+    assert data.byteswap().tolist() == data.byteswap(False).tolist() == [256, 1]
+    assert data.tolist() == [1, 256]

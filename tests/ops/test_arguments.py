@@ -14,7 +14,39 @@ from tinygrad_rnn.testing.strategies import values
 
 few = settings(max_examples=max(2, settings().max_examples // 20))
 
+SPREAD = np.diag([0.0, 5.0, 20.0])
+
+
+def symmetric(a):
+    return a + np.swapaxes(a, -1, -2) + SPREAD
+
+
+def projections(a):
+    """Return what an eigenvector and a pair of singular vectors say whatever their signs."""
+    vectors = np.linalg.eigh(symmetric(a))[1]
+    u, _, vh = np.linalg.svd(a + SPREAD, full_matrices=False)
+    return [vectors[..., :, :1] * np.swapaxes(vectors[..., :, :1], -1, -2), u[..., :, 1:2] @ vh[..., 1:2, :]]
+
+
 CALLS = {
+    "eigenvalues of a stack": (
+        lambda a: [np.linalg.eigvalsh(symmetric(a)), *np.linalg.eigh(symmetric(a))[:1]],
+        (2, 3, 3),
+    ),
+    "projections of a stack": (projections, (2, 3, 3)),
+    "singular values of a stack": (lambda a: np.linalg.svdvals(a + SPREAD[:, 1:]), (2, 3, 2)),
+    "pseudo-inverses of a stack": (lambda a: np.linalg.pinv(a + SPREAD[:, 1:]), (2, 3, 2)),
+    "norms of singular values": (
+        lambda a: [np.linalg.norm(a + SPREAD[:, 1:], ord, keepdims=True) for ord in (2, -2, "nuc")],
+        (3, 2),
+    ),
+    "norms of singular values of a stack": (
+        lambda a: [
+            *[np.linalg.norm(np.moveaxis(a + SPREAD, 0, 2), 2, (0, 1), keepdims=k) for k in (False, True)],
+            np.linalg.norm(np.moveaxis(a + SPREAD, 0, 2), "nuc", (-3, -2), keepdims=True),
+        ],
+        (2, 3, 3),
+    ),
     "tensordot over no axes": (lambda a, b: np.tensordot(a, b, 0), (2, 3), (2,)),
     "tensordot over one axis": (lambda a, b: np.tensordot(a, b, 1), (4, 2, 3), (3, 2)),
     "tensordot by default": (np.tensordot, (4, 2, 3), (2, 3, 5)),
