@@ -547,3 +547,10 @@ def test_the_bytes_of_a_value_are_turned_in_a_copy():
     data = tg.Tensor(np.array([1, 256], np.int16)).data
     assert data.byteswap().tolist() == data.byteswap(False).tolist() == [256, 1]
     assert data.tolist() == [1, 256]
+
+
+def test_the_flags_of_a_value_may_be_set_as_they_are():
+    data = tg.Tensor([1.0]).data
+    data.setflags(write=False)
+    data.setflags()
+    assert not data.flags.writeable

@@ -93,6 +93,14 @@ CALLS = {
     "norm, kept": (lambda a: np.linalg.norm(a, keepdims=True), (2, 3)),
     "norm along an axis": (lambda a: np.linalg.norm(a, axis=-2), (2, 3)),
     "norm along a tuple": (lambda a: np.linalg.norm(a, 1, (1,), keepdims=True), (2, 3)),
+    "vector norms": (
+        lambda a: [
+            *[np.linalg.vector_norm(a), np.linalg.vector_norm(a, axis=1), np.linalg.vector_norm(a, axis=(0, 2), ord=1)],
+            *[np.linalg.vector_norm(a, keepdims=True, ord=3), np.linalg.vector_norm(a, axis=-1, keepdims=True)],
+            np.linalg.vector_norm(a, axis=(0, 1), keepdims=True),
+        ],
+        (2, 3, 2),
+    ),
     "norm of order 2": (lambda a: np.linalg.norm(a, 2, 0, keepdims=True), (2, 3)),
     "norm of order 2.5": (lambda a: np.linalg.norm(a, 2.5, 0, keepdims=True), (2, 3)),
     "norm of order inf": (lambda a: np.linalg.norm(a, np.inf, 0, keepdims=True), (2, 3)),
@@ -236,7 +244,7 @@ CALLS = {
     ),
     "rounding": (lambda a: [np.round(20 * a), np.around(a, 1), np.rint(9 * a), np.round(90 * a, -1)], (2, 3)),
     "dot of numbers": (lambda a, b: [np.dot(a, b), np.dot(b, a)], (), (3,)),
-    "dot of stacks": (np.dot, (2, 3), (4, 3, 2)),
+    "dot of stacks": (np.dot, (2, 2, 3), (4, 3, 2)),
     "float_power": (lambda a, b: [np.float_power(np.abs(a), b), np.float_power(np.abs(a), 2)], (2, 3), (3,)),
 }
 
