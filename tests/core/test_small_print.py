@@ -554,3 +554,9 @@ def test_the_flags_of_a_value_may_be_set_as_they_are():
     data.setflags(write=False)
     data.setflags()
     assert not data.flags.writeable
+
+
+def test_what_was_broadcast_against_nothing_has_a_gradient_of_zeros():
+    x = leaf([[3.0], [4.0]])
+    np.sum(x * np.ones((2, 0))).backward()
+    np.testing.assert_array_equal(x.grad, [[0], [0]])
