@@ -560,3 +560,11 @@ def test_what_was_broadcast_against_nothing_has_a_gradient_of_zeros():
     x = leaf([[3.0], [4.0]])
     np.sum(x * np.ones((2, 0))).backward()
     np.testing.assert_array_equal(x.grad, [[0], [0]])
+
+
+@pytest.mark.parametrize("shape", [(3,), (2,), (), (2, 2), (3, 3), (1, 3)])
+def test_a_cotangent_that_was_not_broadcast_from_its_argument_is_named(shape):
+    short = tg.Primitive("short", lambda a: a)
+    short.defvjp(lambda g, out, a: np.ones(shape))
+    with pytest.raises(ShapeError, match="a gradient rule gave a cotangent of shape"):
+        np.sum(short(leaf(np.ones((2, 3))))).backward()
