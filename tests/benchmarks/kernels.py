@@ -19,7 +19,7 @@ from typing import Any
 import llvmlite.ir as ir
 import numpy as np
 
-from tinygrad_rnn.scan.native import products
+from tinygrad_rnn.scan.native import products, tiles
 from tinygrad_rnn.scan.native.emission import counting, integer
 from tinygrad_rnn.scan.native.target import Target, compile_module, host
 
@@ -36,7 +36,7 @@ class Kernels:
         module = ir.Module()
         functions = [
             emit(module, dtype, target)
-            for emit in (products.emit_pack, products.emit_product, products.emit_product_unpacked)
+            for emit in (tiles.emit_pack, products.emit_product, products.emit_product_unpacked)
         ]
         for function in functions:
             kind = function.function_type
@@ -85,7 +85,7 @@ def measure(
     right = rng.standard_normal((depth, columns)).astype(dtype)
     out, theirs = np.empty((rows, columns), dtype), np.empty((rows, columns), dtype)
     workspace = np.empty(products.workspace_size(dtype, target), dtype)
-    panels = np.empty(products.packed_size(depth, columns, dtype, target), dtype)
+    panels = np.empty(tiles.packed_size(depth, columns, dtype, target), dtype)
     strides = [stride // left.itemsize for stride in left.strides]
     packing = (right.ctypes.data, columns, 1, depth, columns, panels.ctypes.data)
     kernels.pack(1, *packing)
@@ -143,7 +143,7 @@ def main() -> None:
     print(f"{options.dtype}, {target.bits} bits, tile {target.rows} rows x {target.columns} vectors")
     kernels = Kernels(options.dtype, target)
     print("rows x depth x columns, GFLOP/s; the first row is one tile in the first-level cache: the kernel's best")
-    width = products.panel_width(options.dtype, target)
+    width = tiles.panel_width(options.dtype, target)
     for shape in [(target.rows, 128, width), *SMALL]:
         measure(kernels, options.dtype, target, shape, options.rounds, turned=False)
     for shape, turned in [(shape, False) for shape in LARGE] + [(shape, True) for shape in WEIGHT_GRADIENT]:

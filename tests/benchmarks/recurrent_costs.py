@@ -66,8 +66,9 @@ def best_rate(threads: int, clock: str) -> float | None:
         return None
     import llvmlite.ir as ir
 
-    from tinygrad_rnn.scan.native.products import emit_product, packed_size, panel_width
+    from tinygrad_rnn.scan.native.products import emit_product
     from tinygrad_rnn.scan.native.target import compile_module, host
+    from tinygrad_rnn.scan.native.tiles import packed_size, panel_width
 
     target = host()
     dtype = np.dtype(np.float32)

@@ -16,7 +16,7 @@ pytest.importorskip("llvmlite")
 
 import llvmlite.ir as ir
 
-from tinygrad_rnn.scan.native import products
+from tinygrad_rnn.scan.native import products, tiles
 from tinygrad_rnn.scan.native.target import compile_module, host
 
 WIDTHS = tuple(width for width in (128, 256, 512) if host(width).bits == width)
@@ -30,7 +30,7 @@ GUARD = 17
 def compiled(dtype, width):
     """Compile pack, product and product_unpacked for the machine limited to a width."""
     target, module = host(width), ir.Module()
-    emitters = (products.emit_pack, products.emit_product, products.emit_product_unpacked)
+    emitters = (tiles.emit_pack, products.emit_product, products.emit_product_unpacked)
     emitted = [emit(module, dtype, target) for emit in emitters]
     engine = compile_module(module, target, optimize=False)
     return engine, [
@@ -51,7 +51,7 @@ def strides(array):
 def packed(right, width):
     """Pack a matrix, and check that nothing is written beyond the packed size."""
     pack = functions(right.dtype, width)[0]
-    size = products.packed_size(*right.shape, right.dtype, host(width))
+    size = tiles.packed_size(*right.shape, right.dtype, host(width))
     buffer = np.full(size + GUARD, 9, right.dtype)
     pack(right.ctypes.data, *strides(right), *right.shape, buffer.ctypes.data)
     assert (buffer[size:] == 9).all()
@@ -127,7 +127,7 @@ def test_a_product_is_numpys_and_writes_nothing_else(
 @given(depth=SIZES, columns=SIZES, turned=st.booleans(), gap=st.sampled_from([0, 3]))
 def test_packing_lays_out_panels_padded_with_zeros(dtype, width, depth, columns, turned, gap):
     matrix = laid_out(np.random.default_rng(0), depth, columns, dtype, turned, gap)
-    panel = products.panel_width(dtype, host(width))
+    panel = tiles.panel_width(dtype, host(width))
     panels = packed(matrix, width).reshape(-(-columns // panel), depth, panel)
     wide = np.zeros((depth, panels.shape[0] * panel), dtype)
     wide[:, :columns] = matrix
@@ -230,7 +230,7 @@ def test_nothing_is_read_beyond_the_operands(before_forbidden_memory, rows, turn
 
 def test_another_emitted_function_can_call_the_products():
     target, module = host(), ir.Module()
-    pack, product = (emit(module, "float32", target) for emit in (products.emit_pack, products.emit_product))
+    pack, product = (emit(module, "float32", target) for emit in (tiles.emit_pack, products.emit_product))
     pointer = ir.FloatType().as_pointer()
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), [pointer] * 3), "square")
     matrix, panels, out = function.args
@@ -242,7 +242,7 @@ def test_another_emitted_function_can_call_the_products():
     engine = compile_module(module, target)
     square = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3)(engine.function_address("square"))
     x = np.random.default_rng(0).standard_normal((8, 8)).astype("float32")
-    packed_x, found = np.empty(products.packed_size(8, 8, "float32", target), "float32"), np.empty_like(x)
+    packed_x, found = np.empty(tiles.packed_size(8, 8, "float32", target), "float32"), np.empty_like(x)
     square(x.ctypes.data, packed_x.ctypes.data, found.ctypes.data)
     np.testing.assert_allclose(found, x @ x, rtol=1e-5, atol=1e-5)
 

@@ -24,8 +24,9 @@ from .layout import UnsupportedError
 from .library import library
 from .loops import emit_loop, emit_sums
 from .plan import Plan
-from .products import packed_size, workspace_size
+from .products import workspace_size
 from .target import Target, compile_module, host
+from .tiles import packed_size
 
 _ALIGNMENT = 64
 # Multiplications below which a second thread costs more than it takes over.

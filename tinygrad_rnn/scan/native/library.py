@@ -10,8 +10,9 @@ import llvmlite.ir as ir
 import numpy as np
 
 from .emission import integer
-from .products import emit_pack, emit_product, emit_product_unpacked
+from .products import emit_product, emit_product_unpacked
 from .target import Target, compile_module
+from .tiles import emit_pack
 
 
 class Library:

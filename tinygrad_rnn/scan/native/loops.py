@@ -17,8 +17,9 @@ from .groups import REDUCES, Fused, Product
 from .layout import Layout
 from .library import library
 from .plan import Plan
-from .products import panel_width, workspace_size
+from .products import workspace_size
 from .target import CONTRACT, Target
+from .tiles import panel_width
 
 _BYTE = ir.IntType(8)
 _MATHS = {"arrays": ir.PointerType(ir.PointerType(_BYTE))}
