@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import keyword
 import linecache
-import re
-from collections import Counter
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -20,24 +17,9 @@ from .passes.factor import factor
 from .passes.lift import Lifted
 from .passes.schedule import Schedule
 from .passes.simplify import simplify
+from .places import Place, Places
 from .step import Edge, Step, described, spec_at
-from .text import dtype_text, literal_text, number_text, shape_text, view_texts, widened
-
-
-class Place(NamedTuple):
-    """Where a value is found inside the loop.
-
-    Args:
-        name: of an array.
-        at: None, or what the array is indexed with at every step, "t" or "t + 1".
-        whole: the array is contiguous there.
-        scalar: it has no axes there.
-    """
-
-    name: str
-    at: str | None
-    whole: bool = True
-    scalar: bool = False
+from .text import Names, literal_text, number_text, shape_text, statements, view_texts, widened
 
 
 def numpy_engine(step: Step) -> Program:
@@ -109,57 +91,34 @@ class LoopText:
         self.step, self.reverse, self.comment = step, reverse, comment
         self.lifted, self.numbers = lifted, numbers
         self.schedule = Schedule(step, time)
+        self._names = Names()
+        self._places = Places(self.schedule, reverse, self._names)
+        self.memory = self._places.memory
         self.primitives: dict[str, Primitive] = {}
         self.functions: dict[str, Any] = {}
         self.parameters: dict[Node, str] = {}
         self.once: list[str] = []
         self.before: list[str] = []
-        self.memory: list[str] = []
         self.body: list[str] = []
         self.end: list[str] = []
         self.results: list[str] = []
-        self._names: Counter[str] = Counter()
-        self._places: dict[Edge, Place] = {}
-        self._ones: dict[str, str] = {}
         self._slices: dict[str, str] = {}
-        self._free: dict[Any, list[str]] = {}
-        self._stacks: dict[Edge, str] = {}
-        self._parts: dict[Edge, tuple[Edge, str]] = {}
-        self._root: dict[Edge, Edge] = {}
-        self._buffers: dict[str, str] = {}
-        self._held: dict[str, Edge] = {}
-        self._hints: dict[str, str] = {}
-        self._after: set[str] = set()
-        self._last: dict[int, str] = {}
-        self._copies: list[tuple[Edge, Place]] = []
         self._sunk: set[Node] = set()
         self._overflow = False
         self._line: str | None = None
         self._write()
 
-    # Names
-
     def name(self, hint: str) -> str:
         """Return a name that is not taken."""
-        name = re.sub(r"\W+", "_", hint).strip("_") or "value"
-        if name[0].isdigit() or keyword.iskeyword(name) or name in ("t", "time", "np", "saved", "bool", "results"):
-            name = f"{name}_" if not name[0].isdigit() else f"_{name}"
-        self._names[name] += 1
-        number = self._names[name]
-        return name if number == 1 else self.name(f"{name}_{number}")
-
-    def _stack_name(self, edge: Edge) -> str:
-        one = self.name(described(edge))
-        name = self.name(f"{one}_all")
-        self._ones[name] = one
-        return name
+        return self._names.new(hint)
 
     # The parts of the function
 
     def _write(self) -> None:
         step, schedule = self.step, self.schedule
         for node in (*step.carry, *step.xs, *self.constants):
-            self.parameters[node] = self._stack_name((node, 0)) if node in step.xs else self.name(described((node, 0)))
+            edge = (node, 0)
+            self.parameters[node] = self._places.stack_name(edge) if node in step.xs else self.name(described(edge))
         for node in (*step.xs, *self.constants):
             at = "t" if node in step.xs else None
             self._places[node, 0] = Place(self.parameters[node], at, scalar=not node.specs[0].shape)
@@ -182,122 +141,10 @@ class LoopText:
             self._over_time(node, self.once)
         for node in schedule.before:
             self._over_time(node, self.before)
-        self._plan()
+        self._places.plan(self.parameters)
         for node in schedule.loop:
             self._emit(node)
         self._finish()
-
-    def _plan(self) -> None:
-        """Decide where the values of the loop are kept."""
-        step, schedule = self.step, self.schedule
-        self._inside = set(schedule.loop)
-        made = {(node, slot) for node in schedule.loop if not is_view(node) for slot in range(len(node.specs))}
-        before, after = ("t + 1", "t") if self.reverse else ("t", "t + 1")
-        start, stop = ("time", "0") if self.reverse else ("0", "time")
-        moved: list[tuple[Edge, Place]] = []
-        own: dict[Edge, int] = {}
-        for k, (node, edge) in enumerate(zip(step.carry, step.next_carry, strict=True)):
-            if k in schedule.deferred:
-                continue
-            spec, given = node.specs[0], self.parameters[node]
-            first = f"np.zeros({spec.shape}, {dtype_text(spec)})" if node in step.zeros else f"np.array({given})"
-            if (node, 0) in schedule.stacked or (edge in schedule.stacked and edge in made and edge not in own):
-                name = self.name(f"{given}_all")
-                self._ones[name] = given
-                self.memory.append(f"{name} = np.empty({shape_text('time + 1', spec.shape)}, {dtype_text(spec)})")
-                self.memory.append(f"{name}[{start}] = {0 if node in step.zeros else given}")
-                self._places[node, 0] = Place(name, before, scalar=not spec.shape)
-                self._last[k] = f"{name}[{stop}]"
-                target = Place(name, after, scalar=not spec.shape)
-                self._after.add(f"{name}[{after}{', ...' * (not spec.shape)}]")
-            else:
-                self.memory.append(f"{given} = {first}")
-                self._places[node, 0] = target = Place(given, None)
-                self._last[k] = given
-            if edge in made and edge not in own and (target.at or self._is_dead_at((node, 0), edge)):
-                self._places[edge] = target
-                own[edge] = k
-            elif edge != (node, 0) or target.at:
-                moved.append((edge, target))
-        for edge in schedule.stacked:
-            if edge[0] in self._inside and not (edge in own and self._places[edge].at):
-                spec = spec_at(edge)
-                name = self._stack_name(edge)
-                self.memory.append(f"{name} = np.empty({shape_text('time', spec.shape)}, {dtype_text(spec)})")
-                place = Place(name, "t", scalar=not spec.shape)
-                self._stacks[edge] = name
-                if edge in made and edge not in self._places:
-                    self._places[edge] = place
-                else:
-                    self._copies.append((edge, place))
-        # Copies of the state to elsewhere come first: the others write over it.
-        self._copies += sorted(moved, key=lambda copy: copy[1].at is None)
-        self._alias_parts(made)
-        self._lifetimes()
-
-    def _is_dead_at(self, carry: Edge, edge: Edge) -> bool:
-        """Whether nothing reads a leaf of the state after the next one has been computed in its place."""
-        node = edge[0]
-        order = {other: i for i, other in enumerate(self.schedule.loop)}
-        roots = {carry}
-        for other in self.schedule.loop:
-            if is_view(other) and (other.parents[0], other.slots[0]) in roots:
-                roots |= {(other, slot) for slot in range(len(other.specs))}
-        if roots & {*self.step.next_carry, *self.schedule.stacked}:
-            return False
-        readers = [
-            reader
-            for root in roots
-            for reader, _ in self.step.graph.consumers.get(root[0], ())
-            if reader in order
-            if any((p, s) == root for p, s in zip(reader.parents, reader.slots, strict=True))
-        ]
-        limit = order[node]
-        inplace = is_elementwise(node) and node.operation != "where" and roots == {carry}
-        return all(order[reader] < limit or (inplace and reader is node) for reader in readers) and (
-            spec_at(edge).shape == spec_at(carry).shape
-        )
-
-    def _alias_parts(self, made: set[Edge]) -> None:
-        """Let the parts of a concatenation be computed in their place of the whole."""
-        for node in self.schedule.loop:
-            place = self._places.get((node, 0))
-            # In the place of a state, a part that is computed early would write over what others have yet to read.
-            if node.operation != "concatenate" or (place is not None and place.at is None):
-                continue
-            start, axis = 0, node.params["axis"]
-            lead = ":, " * axis
-            for parent, slot in zip(node.parents, node.slots, strict=True):
-                if parent is None:
-                    break
-                stop = start + parent.specs[slot].shape[axis]
-                edge = (parent, slot)
-                free = edge in made and edge not in self._places and edge not in self._parts
-                if free and parent.operation != "concatenate" and spec_at(edge).dtype == node.specs[0].dtype:
-                    self._parts[edge] = ((node, 0), f"{lead}{start}:{stop}")
-                start = stop
-
-    def _lifetimes(self) -> None:
-        """Find the last reader of every value, views counted as what they are views of."""
-        loop = self.schedule.loop
-        for edge, (whole, _) in self._parts.items():
-            self._root[edge] = whole
-        for node in loop:
-            if is_view(node):
-                for slot in range(len(node.specs)):
-                    self._root[node, slot] = (node.parents[0], node.slots[0])  # type: ignore[assignment]
-        self._last_read: dict[Edge, Any] = {}
-        for node in loop:
-            for parent, slot in zip(node.parents, node.slots, strict=True):
-                if parent is not None:
-                    self._last_read[self._base((parent, slot))] = node
-        for edge, _ in self._copies:
-            self._last_read[self._base(edge)] = None
-
-    def _base(self, edge: Edge) -> Edge:
-        while edge in self._root:
-            edge = self._root[edge]
-        return edge
 
     # Reading and writing values
 
@@ -306,10 +153,10 @@ class LoopText:
         return place.name if place.at is None else self._slice(place)
 
     def _slice(self, place: Place) -> str:
-        text = f"{place.name}[{place.at}{', ...' * place.scalar}]"
+        text = place.text
         if text not in self._slices:
-            one = self._ones[place.name]
-            self._slices[text] = self.name(f"{one}_next") if text in self._after else one
+            one = self._places.ones[place.name]
+            self._slices[text] = self.name(f"{one}_next") if text in self._places.following else one
             self.body.append(f"{self._slices[text]} = {text}")
         return self._slices[text]
 
@@ -317,66 +164,10 @@ class LoopText:
         parent = node.parents[i]
         return number_text(node.args[i]) if parent is None else self._text((parent, node.slots[i]))  # type: ignore[index]
 
-    def _find_place(self, edge: Edge, reuse: Sequence[Edge] = ()) -> None:
-        """Decide what array a result is written to: that of an operand which is not read again, if there is one."""
-        if edge in self._places:
-            return
-        if edge in self._parts:
-            whole, index = self._parts[edge]
-            self._find_place(whole)
-            place = self._places[whole]
-            name = self._stack_name(edge) if place.at else self.name(described(edge))
-            self.memory.append(f"{name} = {place.name}[{':, ' if place.at else ''}{index}]")
-            self._places[edge] = Place(name, place.at, whole=False)
-            return
-        spec = spec_at(edge)
-        kind = (spec.shape, spec.dtype)
-        for operand in reuse:
-            held = self._places.get(operand)
-            if held is None or held.name not in self._buffers or operand in self._root:
-                continue
-            buffer = self._buffers[held.name]
-            dead = self._held.get(buffer) == operand and self._last_read.get(operand) is edge[0]
-            if dead and (spec_at(operand).shape, spec_at(operand).dtype) == kind:
-                self._hold(edge, buffer)
-                return
-        pool = self._free.setdefault(kind, [])
-        if pool:
-            self._hold(edge, pool.pop())
-            return
-        name = self.name(described(edge))
-        self.memory.append(f"{name} = np.empty({spec.shape}, {dtype_text(spec)})")
-        self._buffers[name] = name
-        self._hold(edge, name)
-
-    def _hold(self, edge: Edge, buffer: str) -> None:
-        """Put a value into a buffer, which has a name for each of the named values that take turns in it."""
-        name, hint, node = buffer, described(edge), edge[0]
-        if self._hints.setdefault(buffer, hint) != hint and node.watches:
-            name = self.name(hint)
-            self.memory.append(f"{name} = {buffer}")
-            self._buffers[name] = buffer
-        self._held[buffer] = edge
-        self._places[edge] = Place(name, None)
-
-    def _release(self, node: Node) -> None:
-        for parent, slot in zip(node.parents, node.slots, strict=True):
-            if parent is None:
-                continue
-            base = self._base((parent, slot))
-            place = self._places.get(base)
-            if place is None or place.name not in self._buffers:
-                continue
-            buffer = self._buffers[place.name]
-            if self._held.get(buffer) == base and self._last_read.get(base) is node:
-                del self._held[buffer]
-                spec = spec_at(base)
-                self._free.setdefault((spec.shape, spec.dtype), []).append(buffer)
-
     # Operations inside the loop
 
     def _emit(self, node: Node) -> None:
-        if is_view(node) and self._emit_view(node):
+        if is_view(node) and self._places.view(node):
             return
         operation = node.operation
         edges = [(node, slot) for slot in range(len(node.specs))]
@@ -385,49 +176,27 @@ class LoopText:
         if node.line and node.line != self._line:
             self._line = node.line
             self.body.append(f"# {self.comment}{_code_of(node.line)}")
-        self._find_place(edges[0], parents if can_reuse else ())
+        self._places.find(edges[0], parents if can_reuse else ())
         a = [self._operand(node, i) for i in range(len(node.parents))]
         out = self._text(edges[0])
-        add = self.body.append
-        forward = getattr(node.primitive, "forward", None)
-        if operation == "sigmoid":
-            self._overflow = True
-            add(f"np.negative({a[0]}, out={out})")
-            add(f"np.exp({out}, out={out})")
-            add(f"np.add({out}, 1, out={out})")
-            add(f"np.reciprocal({out}, out={out})")
-        elif operation == "relu":
-            add(f"np.maximum({a[0]}, 0, out={out})")
-        elif operation == "softplus":
-            add(f"np.absolute({a[0]}, out={out})")
-            add(f"np.negative({out}, out={out})")
-            add(f"np.exp({out}, out={out})")
-            add(f"np.log1p({out}, out={out})")
-            add(f"np.add({out}, np.maximum({a[0]}, 0), out={out})")
-        elif operation == "where":
-            add(f"np.copyto({out}, {a[2]})")
-            add(f"np.copyto({out}, {a[1]}, where={a[0]})")
-        elif operation == "astype":
-            add(f"np.copyto({out}, {a[0]}, casting='unsafe')")
-        elif operation == "clip":
-            add(f"np.clip({', '.join(a)}, out={out})")
-        elif isinstance(forward, np.ufunc):
-            add(f"np.{forward.__name__}({', '.join(a)}, out={out})")
-        elif is_reduction(node):
-            given = ", ".join([f"{key}={value!r}" for key, value in node.params.items()])
-            add(f"np.{operation}({a[0]}, {given}, out={out})")
+        lines = statements(node, a, out)
+        self._overflow |= operation == "sigmoid"
+        if lines is not None:
+            self.body += lines
         elif operation == "concatenate":
-            start, axis = 0, node.params["axis"]
-            for i, text in enumerate(a):
-                parent, slot = node.parents[i], node.slots[i]
-                stop = start + (parent.specs[slot].shape[axis] if parent is not None else 0)
-                place = f"{':, ' * axis}{start}:{stop}"
-                if self._parts.get((parent, slot)) != (edges[0], place):  # type: ignore[arg-type]
-                    add(f"{out}[{place}] = {text}")
-                start = stop
+            self._emit_concatenate(node, a, out)
         else:
             self._emit_other(node, edges, a, out)
-        self._release(node)
+        self._places.release(node)
+
+    def _emit_concatenate(self, node: Node, a: list[str], out: str) -> None:
+        start, axis = 0, node.params["axis"]
+        for text, parent, slot in zip(a, node.parents, node.slots, strict=True):
+            stop = start + (parent.specs[slot].shape[axis] if parent is not None else 0)
+            place = f"{':, ' * axis}{start}:{stop}"
+            if self._places.parts.get((parent, slot)) != ((node, 0), place):  # type: ignore[arg-type]
+                self.body.append(f"{out}[{place}] = {text}")
+            start = stop
 
     def _emit_other(self, node: Node, edges: list[Edge], a: list[str], out: str) -> None:
         call = self._call(node, a, node.params)
@@ -435,7 +204,7 @@ class LoopText:
             self.body.append(f"{out}[...] = {call}")
             return
         for edge in edges[1:]:
-            self._find_place(edge)
+            self._places.find(edge)
         self.body.append(f"results = {call}")
         self.body += [f"{self._text(edge)}[...] = results[{i}]" for i, edge in enumerate(edges)]
 
@@ -452,34 +221,6 @@ class LoopText:
         name = known[0] if known else self.name(f"{node.operation}_of")
         self.primitives[name], self.functions[name] = primitive, primitive.forward
         return f"{name}({', '.join([*a, *[f'{key}={text}' for key, text in texts.items()]])})"
-
-    def _emit_view(self, node: Node) -> bool:
-        """Make a view before the loop begins; False if the operation has to copy at every step."""
-        parent = (node.parents[0], node.slots[0])
-        if parent[0] in self._inside:
-            self._find_place(parent)  # type: ignore[arg-type]
-        place = self._places[parent]  # type: ignore[index]
-        if node.operation == "reshape" and not place.whole:
-            return False
-        shift = 0 if place.at is None else 1
-        for slot, text in enumerate(view_texts(node, place.name, shift)):
-            if not self._is_read((node, slot)):
-                continue
-            name = self._stack_name((node, slot)) if shift else self.name(described((node, slot)))
-            self.memory.append(f"{name} = {text}")
-            self._places[node, slot] = Place(
-                name, place.at, whole=place.whole and node.operation == "reshape", scalar=not node.specs[slot].shape
-            )
-        return True
-
-    def _is_read(self, edge: Edge) -> bool:
-        if edge in self.step.ys or edge in self.step.next_carry or edge[0] not in self.step.graph.consumers:
-            return True
-        return any(
-            (parent, slot) == edge
-            for reader, _ in self.step.graph.consumers[edge[0]]
-            for parent, slot in zip(reader.parents, reader.slots, strict=True)
-        )
 
     # Operations for all steps at once
 
@@ -506,9 +247,9 @@ class LoopText:
                 texts = [f"results[{i}]" for i in range(len(node.specs))]
         for slot, text in enumerate(texts):
             edge = (node, slot)
-            if len(texts) > 1 and not self._is_read(edge):
+            if len(texts) > 1 and not self._places.is_read(edge):
                 continue
-            name = self._stack_name(edge) if shift else self.name(described(edge))
+            name = self._places.stack_name(edge) if shift else self.name(described(edge))
             lines.append(f"{name} = {text}")
             self._places[edge] = Place(name, "t" if shift else None, not is_view(node), not node.specs[slot].shape)
 
@@ -548,8 +289,8 @@ class LoopText:
 
     def _whole(self, edge: Edge) -> str:
         """Return a value for all steps: a stack of the loop's, or an array from before it; a constant as it is."""
-        if edge in self._stacks:
-            return self._stacks[edge]
+        if edge in self._places.stacks:
+            return self._places.stacks[edge]
         place = self._places[edge]
         if edge[0] in self.schedule.early or edge[0] in self._fixed or edge[0] in self._sunk:
             return place.name
@@ -560,9 +301,9 @@ class LoopText:
         step, schedule = self.step, self.schedule
         states = {self._places[node, 0].name for node in step.carry if (node, 0) in self._places}
         writes = []
-        for edge, place in self._copies:
+        for edge, place in self._places.copies:
             text = self._text(edge)
-            if place.at is None and self._places[self._base(edge)].name in states - {place.name}:
+            if place.at is None and self._places[self._places.base(edge)].name in states - {place.name}:
                 # States may change places: all are read before the first is written.
                 read, text = text, self.name(f"{place.name}_next")
                 self.body.append(f"{text} = np.array({read})")
@@ -581,10 +322,11 @@ class LoopText:
                 left = f"np.swapaxes({arrays[0]}, -1, -2)" if stacks else f"{arrays[0]}.T"
                 total = f"np.matmul({left}, {arrays[1]})"
             self.end.append(f"{name} = {total}" if node in step.zeros else f"{name} = {name} + {total}")
-            self._last[k] = name
+            self._places.last[k] = name
         self.results = [self._whole(edge) if self._spans(edge) else self._repeated(edge) for edge in step.ys]
         self.results += [
-            self._last[k] if k in schedule.deferred else f"np.array({self._last[k]})" for k in range(len(step.carry))
+            self._places.last[k] if k in schedule.deferred else f"np.array({self._places.last[k]})"
+            for k in range(len(step.carry))
         ]
 
     def _all_rows(self, edge: Edge) -> str:
@@ -622,8 +364,10 @@ class LoopText:
             An expression for the cotangent of each of `results`.
         """
         self._fixed |= {*derived.graph.nodes}
-        self._places |= {(node, 0): Place(self._last[k], None) for node, k in cotangents.items()}
-        self._places |= {(node, 0): self._places[given, 0] for node, given in constants.items()}
+        for node, k in cotangents.items():
+            self._places[node, 0] = Place(self._places.last[k], None)
+        for node, given in constants.items():
+            self._places[node, 0] = self._places[given, 0]
         sums = {total for total, _ in derived.next_carry}
         for node in derived.graph:
             if node.primitive is not None and node not in sums:

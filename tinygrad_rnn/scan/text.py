@@ -1,14 +1,33 @@
-"""Text of NumPy expressions: numbers, views, parameters, as one writes them."""
+"""Text of NumPy: names, numbers, views, operations, as one writes them."""
 
 from __future__ import annotations
 
+import keyword
 import math
+import re
+from collections import Counter
 from typing import Any
 
 import numpy as np
 
 from ..core import Node, Spec
-from .families import index_text
+from .families import index_text, is_reduction
+
+
+class Names:
+    """The names of one function, each given once."""
+
+    def __init__(self) -> None:
+        self._taken: Counter[str] = Counter()
+
+    def new(self, hint: str) -> str:
+        """Return a name that is not taken."""
+        name = re.sub(r"\W+", "_", hint).strip("_") or "value"
+        if name[0].isdigit() or keyword.iskeyword(name) or name in ("t", "time", "np", "saved", "bool", "results"):
+            name = f"{name}_" if not name[0].isdigit() else f"_{name}"
+        self._taken[name] += 1
+        number = self._taken[name]
+        return name if number == 1 else self.new(f"{name}_{number}")
 
 
 def shape_text(first: str, shape: tuple[int, ...]) -> str:
@@ -77,3 +96,43 @@ def view_texts(node: Node, name: str, shift: int) -> list[str]:
     assert parent is not None
     wide = widened(name, len(shape), len(parent.specs[node.slots[0]].shape)) if shift else name
     return [f"np.broadcast_to({wide}, {first})"]
+
+
+def statements(node: Node, a: list[str], out: str) -> list[str] | None:
+    """Return the lines that write the result of an operation into an array; None for what has no such lines of its own.
+
+    Args:
+        node: the operation.
+        a: its operands.
+        out: the array; it may be an operand of an elementwise operation other than `where`, `clip` and `softplus`.
+    """
+    operation, forward = node.operation, getattr(node.primitive, "forward", None)
+    if operation == "sigmoid":
+        return [
+            f"np.negative({a[0]}, out={out})",
+            f"np.exp({out}, out={out})",
+            f"np.add({out}, 1, out={out})",
+            f"np.reciprocal({out}, out={out})",
+        ]
+    if operation == "relu":
+        return [f"np.maximum({a[0]}, 0, out={out})"]
+    if operation == "softplus":
+        return [
+            f"np.absolute({a[0]}, out={out})",
+            f"np.negative({out}, out={out})",
+            f"np.exp({out}, out={out})",
+            f"np.log1p({out}, out={out})",
+            f"np.add({out}, np.maximum({a[0]}, 0), out={out})",
+        ]
+    if operation == "where":
+        return [f"np.copyto({out}, {a[2]})", f"np.copyto({out}, {a[1]}, where={a[0]})"]
+    if operation == "astype":
+        return [f"np.copyto({out}, {a[0]}, casting='unsafe')"]
+    if operation == "clip":
+        return [f"np.clip({', '.join(a)}, out={out})"]
+    if isinstance(forward, np.ufunc):
+        return [f"np.{forward.__name__}({', '.join(a)}, out={out})"]
+    if is_reduction(node):
+        given = ", ".join([f"{key}={value!r}" for key, value in node.params.items()])
+        return [f"np.{operation}({a[0]}, {given}, out={out})"]
+    return None
