@@ -38,6 +38,10 @@ OF_TG = SimpleNamespace(
     softmax=jax.nn.softmax,
     softplus=jax.nn.softplus,
 )
+OF_CLASSES = SimpleNamespace(
+    cross_entropy=lambda a, classes: -jax.nn.log_softmax(a)[jnp.arange(len(classes)), jnp.asarray(classes)],
+    softmax_excess=lambda a, classes: jax.nn.softmax(a) - jax.nn.one_hot(jnp.asarray(classes), a.shape[-1]),
+)
 
 
 def in_jax(value: Any) -> Any:
@@ -53,7 +57,7 @@ def in_jax(value: Any) -> Any:
         return getattr(OF_TG, value.__name__)
     cells = tuple([types.CellType(in_jax(cell.cell_contents)) for cell in value.__closure__ or ()])
     defaults = tuple([in_jax(default) for default in value.__defaults__ or ()])
-    names = {**value.__globals__, "np": jnp, "tg": OF_TG}
+    names = {**value.__globals__, "np": jnp, "tg": OF_TG, "classification": OF_CLASSES}
     function = types.FunctionType(value.__code__, names, value.__name__, defaults, cells)
     function.__kwdefaults__ = {name: in_jax(default) for name, default in (value.__kwdefaults__ or {}).items()}
     return function

@@ -212,6 +212,8 @@ OTHER_NAME = {
     "logsumexp": over_axes(last(torch.logsumexp)),
     "softmax": torch.softmax,
     "log_softmax": torch.log_softmax,
+    "cross_entropy": lambda a, classes: F.cross_entropy(a, torch.as_tensor(classes), reduction="none"),
+    "softmax_excess": lambda a, classes: torch.softmax(a, -1) - F.one_hot(torch.as_tensor(classes), a.shape[-1]),
 }
 IN_TORCH = {name: getattr(torch, name) for name in SAME_NAME} | OTHER_NAME
 
