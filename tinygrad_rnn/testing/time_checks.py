@@ -100,8 +100,11 @@ def _with_slopes(cell: Cell, init: Any, xs: Array, runner: Runner) -> dict[str, 
 def _coarsest(cell: Cell, init: Any, xs: Array) -> float:
     """Return the coarsest machine epsilon on the way through a cell."""
     inputs = moving({"init": init, "xs": xs})
-    graph = Graph.of(contracted(run(cell, inputs["init"], inputs["xs"])))
-    return float(max(np.finfo(spec.dtype).eps for node in graph for spec in node.specs if spec.dtype.kind == "f"))
+    total = contracted(run(cell, inputs["init"], inputs["xs"]))
+    if not isinstance(total, Tensor) or not total.requires_grad:
+        return 0.0
+    dtypes = {spec.dtype for node in Graph.of(total) for spec in node.specs if spec.dtype.kind == "f"}
+    return max([float(np.finfo(dtype).eps) for dtype in dtypes])
 
 
 def _row_by_row(cell: Cell, init: Any, xs: Any, reverse: bool) -> dict[str, Any]:
