@@ -148,11 +148,8 @@ class Plan(Groups):
                 self.layouts[edge] = layout
             else:
                 copies.append((edge, layout))
-        # A product whose place is among the states, or is shared, cannot be done ahead of the loop.
-        self._in_place = {
-            node for node in self.order if (root := self._product_root((node, 0))) in self.layouts and root != (node, 0)
-        }
         self._place_parts(made)
+        self._hoisted = {node for node in self.order if self._can_hoist(node)}
         self._place_scratch(copies)
         self._copy(copies)
 
@@ -208,7 +205,7 @@ class Plan(Groups):
             if edge not in self.layouts and edge[0] not in self.schedule.constant:
                 root = self._product_root(edge)
                 if root not in self.layouts:
-                    hoisted = any(self._is_hoisted(n) and self._product_root((n, 0)) == root for n in self.order)
+                    hoisted = any(n in self._hoisted and self._product_root((n, 0)) == root for n in self.order)
                     self.layouts[root] = self._for_all_steps(root) if hoisted else self._scratch(root)
                 self.layouts[edge] = self.layouts[root]
 
@@ -217,9 +214,15 @@ class Plan(Groups):
         number = self._array("stack", edge, spec.shape, spec.dtype)
         return Layout(number, spec.dtype, width, width, self.rows * width)
 
-    def _is_hoisted(self, node: Node) -> bool:
-        """Whether a product is done before the loop: with few rows it is far faster for all steps at once."""
-        return self.rows < _FEW_ROWS and node.parents[0] in self.step.xs and node not in self._in_place
+    def _can_hoist(self, node: Node) -> bool:
+        """Whether a product is done before the loop: with few rows it is far faster for all steps at once.
+
+        It needs a place for every step: one of its own, or a stack that is there anyway. That of a state, or of a part
+        of another value, holds a step or two.
+        """
+        place = self.layouts.get(self._product_root((node, 0)))
+        whole = place is None or (self.arrays[place.array].kind == "stack" and place.width == place.row_stride)
+        return whole and self.rows < _FEW_ROWS and node.parents[0] in self.step.xs
 
     def _is_sunk(self, node: Node) -> bool:
         """Whether a product is done after the loop: it is a result, and nothing in the loop reads it."""
@@ -266,7 +269,7 @@ class Plan(Groups):
         # What is done before the loop begins a sum of products, wherever it stands among them.
         nodes = iter(self.order)
         products = [(group, next(nodes)) if isinstance(group, Product) else (group, None) for group in self.groups]
-        begun = {self._product_root((node, 0)) for _, node in products if node is not None and self._is_hoisted(node)}
+        begun = {self._product_root((node, 0)) for _, node in products if node in self._hoisted}
         hoisted: set[Edge] = set()
         groups: list[Product | Fused] = []
         for group, node in products:
@@ -276,7 +279,7 @@ class Plan(Groups):
             left: Edge = (node.parents[0], node.slots[0])  # type: ignore[assignment]
             if self.base(left).columns != group.depth:
                 raise UnsupportedError("a product of a column that is broadcast")
-            root, early = self._product_root((node, 0)), self._is_hoisted(node)
+            root, early = self._product_root((node, 0)), node in self._hoisted
             product = group._replace(
                 left=self.layout(left),
                 packed=self._packing(group.weight),
@@ -315,13 +318,10 @@ class Plan(Groups):
 
     def _stacked_layout(self, edge: Edge) -> Layout:
         base, start, columns = self.base(edge)
-        layout = self.stacks.get(edge) or self.stacks.get(base)
+        layout = self.stacks.get(edge)
         if layout is None:
-            layout = self.layouts[base]
-        elif edge not in self.stacks:
-            layout = layout.cut(start, columns)
-        if base[0] in self.step.xs and edge != base:
-            layout = layout.cut(start, columns)
+            layout = self.stacks.get(base) or self.layouts[base]
+            layout = layout if edge == base else layout.cut(start, columns)
         if layout.width != self.width(edge):
             raise UnsupportedError("a deferred product of a column that is broadcast")
         if layout.time_stride != self.rows * layout.row_stride or layout.turns:

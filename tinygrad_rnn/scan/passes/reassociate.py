@@ -75,8 +75,14 @@ def is_sum_of_products(step: Step, node: Node) -> bool:
     """Whether a value is a product, or a sum of products that nothing else reads, so that one buffer can hold it."""
     if node.operation != "add":
         return is_product_with_matrix(node)
+    results = {edge[0] for edge in (*step.ys, *step.next_carry)}
+    spec = node.specs[0]
     return all(
-        parent is not None and len(step.graph.consumers[parent]) == 1 and is_sum_of_products(step, parent)
+        parent is not None
+        and parent not in results
+        and len(step.graph.consumers[parent]) == 1
+        and (parent.specs[0].shape, parent.specs[0].dtype) == (spec.shape, spec.dtype)
+        and is_sum_of_products(step, parent)
         for parent in node.parents
     )
 
