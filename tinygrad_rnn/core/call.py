@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from .backward import Edge, Wrap, sweep
-from .errors import DtypeError
+from .errors import DtypeError, TraceError
 from .forward import push
-from .modes import current, enable_grad
+from .modes import current, enable_grad, user_line
 from .node import ancestors, next_sequence, unwatched_leaf
 from .primitive import identity
 from .stacked import Levels, Stacked, lift, lower, refuse_leaked, running_levels
 from .tensor import Tensor, cotangent_of
+from .trace import Abstract
 from .tree import tree_flatten, tree_map, tree_unflatten
 
 
@@ -54,7 +55,12 @@ class Call:
                 lift(out, self.levels) if isinstance(out, Tensor) else Tensor._wrap(np.asarray(out))
                 for out in self.outputs
             ]
-        for whole in self.whole_outputs:
+        for whole in (*self.whole_inputs, *self.whole_outputs):
+            if type(whole) is Abstract:
+                raise TraceError(
+                    f"{user_line()}: a derivative is taken inside a step that is being traced; take it outside of the "
+                    "loop, or choose engine='eager'"
+                )
             refuse_leaked(whole)
         own = {whole.node for whole in self.whole_inputs}
         roots = [whole.node for whole in self.whole_outputs if whole.node is not None]

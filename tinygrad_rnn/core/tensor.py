@@ -71,6 +71,8 @@ class Tensor(NumpyMethods):
         data = np.array(value, dtype=dtype)
         if data.dtype.kind not in "fiub":
             raise DtypeError(f"a tensor cannot hold dtype {data.dtype}; give real, integer or bool numbers")
+        if not data.dtype.isnative:
+            data = data.astype(data.dtype.newbyteorder("="))
         self._data = data.view(np.ndarray)
         self._node = None
         self._index = 0

@@ -10,7 +10,7 @@ import numpy as np
 
 from . import random
 from .errors import TraceError
-from .modes import user_line
+from .modes import current, user_line
 from .node import Array, Spec, leaf, spec_for
 from .primitive import Primitive, as_operand
 from .tensor import Tensor
@@ -171,6 +171,7 @@ class Trace:
         self.inputs: list[int] = []
         self.calls: list[Call] = []
         self.captured: list[Any] = []
+        self._recording = current().recording
         self.draws: list[int] = []
         self.extents: dict[int, Callable[[], Array]] = {}
         self._places: dict[int, Captured] = {}
@@ -233,11 +234,11 @@ class Trace:
         several, specs = found
         first = len(self.specs)
         self.calls.append(Call(primitive, tuple(operands), frozen, specs, first))
-        if several:
-            self.specs.extend(specs)
-            return [Abstract(spec, self, first + i) for i, spec in enumerate(specs)]
-        self.specs.append(specs[0])
-        return Abstract(specs[0], self, first)
+        self.specs.extend(specs)
+        results = [Abstract(spec, self, first + i) for i, spec in enumerate(specs)]
+        if self._recording and primitive is not stop and not current().recording:
+            results = [stop(result) for result in results]
+        return results if several else results[0]
 
 
 _known_specs: dict[Any, tuple[bool, tuple[Spec, ...]]] = {}

@@ -17,6 +17,7 @@ from ..core import Spec, Tensor, random
 from ..core.errors import ConfigError, TraceError
 from ..core.modes import current
 from ..core.stacked import Stacked, lift, lower, running_levels
+from ..core.trace import Abstract
 from ..core.tree import tree_flatten, tree_map, tree_unflatten
 from .checks import is_arrays, matcher, name_of, refuse_output, refuse_step
 from .compiled import Program, run
@@ -220,6 +221,8 @@ def _run_compiled(
     x = (xs, Tensor._wrap(carried)) if carried is not None else xs
     x_leaves, x_structure = tree_flatten(x)
     leaves, structure = tree_flatten(init)
+    if any(type(leaf) is Abstract for leaf in (*leaves, *x_leaves)):
+        return run_eager(step, *rest)  # inside a step that is being traced, of which this loop becomes a part
     specs = [Spec(leaf.shape[1:], leaf.dtype) for leaf in x_leaves]
     state_specs = [Spec(leaf.shape, leaf.dtype) for leaf in leaves]
     extents = [_extent(leaf) for leaf in x_leaves]
@@ -233,6 +236,8 @@ def _run_compiled(
                     "what should differ from step to step; draw random numbers outside of it and hand them in, or "
                     "choose engine='eager'"
                 )
+        if any(type(value) is Abstract for value in found.captured):
+            return run_eager(step, *rest)
         if fall_back and any(isinstance(value, Stacked) for value in found.captured):
             return run_eager(step, *rest)
     except TraceError as error:

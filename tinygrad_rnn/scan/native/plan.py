@@ -310,6 +310,8 @@ class Plan(Groups):
         for k, deferred in self.schedule.deferred.items():
             a, g = [self._stacked_layout(edge) for edge in deferred.operands]
             spec = self.step.carry[k].specs[0]
+            if not a.dtype == g.dtype == spec.dtype:
+                raise UnsupportedError("a product of two dtypes")
             number = self._array("total", k, spec.shape, spec.dtype)
             self.products.append((k, a, g, number))
         self.workspaces = {
