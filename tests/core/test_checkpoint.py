@@ -91,3 +91,11 @@ def test_segments_of_a_recurrent_net_hold_less_than_all_steps():
         return high
 
     assert peak(8) < 0.45 * peak(64)
+
+
+def test_a_parameter_that_changes_before_the_gradient_is_noticed():
+    p, a = nn.Parameter(np.ones(2)), tg.Tensor([1.0, 2.0], requires_grad=True)
+    y = np.sum(tg.checkpoint(lambda v: np.sin(v * p) ** 2)(a))
+    p.assign(np.array([5.0, 5.0]))
+    with pytest.raises(GraphError, match="computed other values"):
+        y.backward()

@@ -157,3 +157,9 @@ def test_stacks_of_unequal_length_and_wrong_in_axes_are_refused():
         tg.vmap(lambda a: a, in_axes=(0, 0))(np.ones(2))
     with pytest.raises(ShapeError, match="over a number"):
         tg.vmap(lambda a: a)(1.0)
+
+
+def test_comparisons_of_members_combine_as_bool_arrays_do():
+    x = np.random.default_rng(0).normal(size=(3, 4))
+    found = tg.vmap(lambda v: np.where((v > 0) & (v < 1) | ~(v > -1), v, 0.0))(x)
+    np.testing.assert_array_equal(found.data, np.where((x > 0) & (x < 1) | ~(x > -1), x, 0.0))

@@ -13,7 +13,7 @@ from .backward import Edge, sweep
 from .errors import GraphError
 from .forward import push
 from .modes import current, enable_grad
-from .node import Node, Spec, next_sequence, unwatched_leaf
+from .node import Array, Node, Spec, next_sequence, unwatched_leaf
 from .primitive import Primitive, identity
 from .stacked import Levels, lift, lower, running, running_levels
 from .tensor import Tensor
@@ -88,7 +88,7 @@ def checkpoint(function: Callable[..., Any]) -> Callable[..., Any]:
             [*slots, *[slot for _, slot in closed_over]],
             [*[x._data for x in fresh], *[None for _ in closed_over]],
             {},
-            specs,
+            tuple([out._data for out in tensors]),
             specs,
             modes,
         )
@@ -146,7 +146,7 @@ class _Replay:
         self.closed_over = closed_over
         self.count = count
 
-    def _run(self, args: Sequence[Any], shapes: list[tuple[int, ...]]) -> tuple[list[Tensor], list[Tensor], bool, int]:
+    def _run(self, args: Sequence[Any], outs: Sequence[Any]) -> tuple[list[Tensor], list[Tensor], bool, int]:
         """Return fresh inputs, what is computed from them, whether the rule is recorded, and where this began."""
         recorded = any(isinstance(arg, Tensor) for arg in args[: self.count])
         later = random.get_state()
@@ -159,15 +159,21 @@ class _Replay:
         finally:
             random.set_state(later)
         tensors = [out for out in tree_flatten(value)[0] if isinstance(out, Tensor)]
+        shapes = [out.shape for out in outs]
         if [out.shape for out in tensors] != shapes:
             raise GraphError(
                 f"a checkpointed function gave shapes {[out.shape for out in tensors]} when it was run again, {shapes} "
                 "the first time; checkpoint only functions that compute the same from the same arguments"
             )
+        if not all(_agrees(new._data, getattr(old, "_data", old)) for new, old in zip(tensors, outs, strict=True)):
+            raise GraphError(
+                "a checkpointed function computed other values when it was run again for its gradient; go backward "
+                "before a parameter is given another value or a mode is changed, or leave checkpoint away"
+            )
         return fresh, tensors, recorded, start
 
     def vjp(self, gs: Sequence[Any], outs: Any, args: Sequence[Any], needs: Sequence[bool]) -> list[Any]:
-        fresh, tensors, recorded, start = self._run(args, [out.shape for out in outs])
+        fresh, tensors, recorded, start = self._run(args, outs)
         recorded = recorded or any(isinstance(g, Tensor) for g in gs)
         seeds = [
             (out.node, out._index, g)
@@ -183,7 +189,7 @@ class _Replay:
         return [by_edge.get(edge) if need else None for edge, need in zip(edges, needs, strict=True)]  # type: ignore[arg-type]
 
     def jvp(self, tangents: Sequence[Any], outs: Any, args: Sequence[Any]) -> tuple[Any, ...]:
-        fresh, tensors, recorded, start = self._run(args, [out.shape for out in outs])
+        fresh, tensors, recorded, start = self._run(args, outs)
         recorded = recorded or any(isinstance(tangent, Tensor) for tangent in tangents)
         edges = [*[(x.node, x._index) for x in fresh], *self.closed_over]
         moving = {edge: t for edge, t in zip(edges, tangents, strict=True) if t is not None}
@@ -191,6 +197,14 @@ class _Replay:
         with enable_grad():
             found = iter(push(moving, outputs, Tensor._wrap if recorded else None, start))  # type: ignore[arg-type]
         return tuple([next(found) if out.node is not None else None for out in tensors])
+
+
+def _agrees(new: Array, old: Array) -> bool:
+    """Whether two results are the same but for rounding, which another engine may do differently."""
+    if old.dtype.kind != "f":
+        return np.array_equal(new, old)
+    scale = max(1.0, float(np.abs(old[np.isfinite(old)]).max(initial=0.0)))
+    return np.allclose(new, old, rtol=0, atol=float(np.finfo(old.dtype).eps) ** 0.5 * scale, equal_nan=True)
 
 
 def _again(arg: Any) -> Any:

@@ -171,6 +171,30 @@ def refuse_algebra(kind: str) -> NoReturn:
     )
 
 
+class LogicalOperators:
+    """The operators of bool arrays, for stand-ins whose comparisons give stand-ins again."""
+
+    __slots__ = ()
+
+    def __and__(self, other: Any) -> Any:
+        return implementations[np.logical_and](self, other)
+
+    __rand__ = __and__
+
+    def __or__(self, other: Any) -> Any:
+        return implementations[np.logical_or](self, other)
+
+    __ror__ = __or__
+
+    def __xor__(self, other: Any) -> Any:
+        return implementations[np.logical_xor](self, other)
+
+    __rxor__ = __xor__
+
+    def __invert__(self) -> Any:
+        return implementations[np.logical_not](self)
+
+
 def _refuse(name: str) -> NoReturn:
     raise NoRuleError(
         f"np.{name} has no rule for tensors, so its gradient would be lost. Compose it from functions that have one, "

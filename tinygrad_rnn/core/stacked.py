@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from .dispatch import LogicalOperators
 from .errors import ConfigError, ConversionError, GraphError, ShapeError
 from .node import Array, Spec, leaf, next_sequence
 from .primitive import Primitive, every_value
@@ -42,7 +43,7 @@ def running(levels: Levels) -> Iterator[None]:
         _levels.reset(token)
 
 
-class Stacked(Tensor):
+class Stacked(LogicalOperators, Tensor):
     """Members of one shape that look like one tensor of that shape; operations are recorded on the whole stack.
 
     The members of an inner vmap may be a stack of an outer one, never the other way round.

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from . import random
+from .dispatch import LogicalOperators
 from .errors import TraceError
 from .modes import current, user_line
 from .node import Array, Spec, leaf, spec_for
@@ -42,7 +43,7 @@ class Call(NamedTuple):
     first: int
 
 
-class Abstract(Tensor):
+class Abstract(LogicalOperators, Tensor):
     """A tensor with a shape and a dtype whose value is not known: what a traced function is called with."""
 
     __slots__ = ("_spec", "_trace", "_value")
@@ -92,25 +93,6 @@ class Abstract(Tensor):
 
     def __repr__(self) -> str:
         return f"Abstract({self._spec})"
-
-    # Comparisons give traced bools, which must combine as bool arrays do.
-    def __and__(self, other: Any) -> Any:
-        return np.logical_and(self, other)
-
-    __rand__ = __and__
-
-    def __or__(self, other: Any) -> Any:
-        return np.logical_or(self, other)
-
-    __ror__ = __or__
-
-    def __xor__(self, other: Any) -> Any:
-        return np.logical_xor(self, other)
-
-    __rxor__ = __xor__
-
-    def __invert__(self) -> Any:
-        return np.logical_not(self)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         return self._data

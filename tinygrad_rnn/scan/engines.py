@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 import warnings
 from collections.abc import Callable
@@ -66,8 +67,9 @@ def _native(step: Step) -> Program:
                 return program(arrays, time, reverse)
             except UnsupportedError as error:
                 step.cache["not native"] = True
-                if str(error) not in _refused:
-                    _refused.add(str(error))
+                kind = re.sub(r"[\d\W]+", " ", str(error))  # once for all shapes
+                if kind not in _refused:
+                    _refused.add(kind)
                     warnings.warn(
                         f"a loop runs by the engine 'numpy', since there is no native form of {error}",
                         EngineWarning,

@@ -21,6 +21,9 @@ from .places import Place, Places
 from .step import Edge, Step, described, spec_at
 from .text import Names, literal_text, number_text, shape_text, statements, view_texts, widened
 
+# These give a tuple, also of a single result.
+_TUPLES = frozenset({"unstack", "split", "scan"})
+
 
 def numpy_engine(step: Step) -> Program:
     """Return the program that runs a step over time as NumPy source.
@@ -200,7 +203,7 @@ class LoopText:
 
     def _emit_other(self, node: Node, edges: list[Edge], a: list[str], out: str) -> None:
         call = self._call(node, a, node.params)
-        if len(edges) == 1:
+        if len(edges) == 1 and node.operation not in _TUPLES:
             self.body.append(f"{out}[...] = {call}")
             return
         for edge in edges[1:]:
