@@ -1,5 +1,7 @@
 """Steps in which a compiler may go wrong in silence: each gives under every engine what the recorded loop gives."""
 
+import random
+
 import numpy as np
 import pytest
 
@@ -126,3 +128,16 @@ def test_a_derivative_inside_a_step_is_refused_by_compiled_engines_and_right_by_
     with pytest.raises(TraceError, match="a derivative is taken inside a step"):
         scan(step, h, x, engine=engine)
     np.testing.assert_array_equal(scan(step, h, x)[0].data, scan(step, h, x, engine="eager")[0].data)
+
+
+@pytest.mark.parametrize("engine", COMPILED)
+def test_a_step_that_draws_from_the_random_module_of_python_is_refused_by_compiled_engines(engine):
+    def step(x, h):
+        h = h + x + (1.0 if random.random() < 0.5 else 0.0)
+        return h, h
+
+    x, h = np.zeros((40, 1, 1)), np.zeros((1, 1))
+    for _ in range(3):
+        with pytest.raises(TraceError, match="random module"):
+            scan(step, h, x, engine=engine)
+    assert 0 < scan(step, h, x)[1].item() < 40

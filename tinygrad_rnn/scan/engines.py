@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import random as python_random
 import re
 import sys
 import warnings
@@ -229,7 +230,13 @@ def _run_compiled(
     state_specs = [Spec(leaf.shape, leaf.dtype) for leaf in leaves]
     extents = [_extent(leaf) for leaf in x_leaves]
     try:
+        drawn_before = python_random.getstate()[1][-1]
         found = traced(whole, specs, state_specs, (x_structure, structure), extents)
+        if python_random.getstate()[1][-1] != drawn_before:
+            raise TraceError(
+                f"{name_of(step)} draws from Python's random module, which a compiled loop would do once and not at every "
+                "step; write tg.random.uniform(shape), or choose engine='eager'"
+            )
         if not found.is_known:
             again = traced(whole, specs, state_specs, (x_structure, structure), extents)
             if not found.agrees(again):
