@@ -27,7 +27,7 @@ from .eager import choose, run_eager
 from .numpy_engine import numpy_engine
 from .passes.merge import merge
 from .prepare import prepared
-from .step import Step, Traced, traced
+from .step import Step, Traced, extent_of, traced
 
 Run = Callable[..., tuple[Any, Any, Any]]
 _llvmlite = importlib.util.find_spec("llvmlite") is not None
@@ -228,14 +228,14 @@ def _run_compiled(
         return run_eager(step, *rest)  # inside a step that is being traced, of which this loop becomes a part
     specs = [Spec(leaf.shape[1:], leaf.dtype) for leaf in x_leaves]
     state_specs = [Spec(leaf.shape, leaf.dtype) for leaf in leaves]
-    extents = [_extent(leaf) for leaf in x_leaves]
+    extents = [extent_of(leaf) for leaf in x_leaves]
     try:
         drawn_before = python_random.getstate()[1][-1]
         found = traced(whole, specs, state_specs, (x_structure, structure), extents)
         if python_random.getstate()[1][-1] != drawn_before:
             raise TraceError(
-                f"{name_of(step)} draws from Python's random module, which a compiled loop would do once and not at every "
-                "step; write tg.random.uniform(shape), or choose engine='eager'"
+                f"{name_of(step)} draws from Python's random module, which a compiled loop would do once and not at "
+                "every step; write tg.random.uniform(shape), or choose engine='eager'"
             )
         if not found.is_known:
             again = traced(whole, specs, state_specs, (x_structure, structure), extents)
@@ -301,14 +301,6 @@ def _whole_step(step: Any, init: Any, states_too: bool, masked: bool) -> Callabl
         return ((y, after), after) if states_too else out
 
     return whole
-
-
-def _extent(leaf: Any) -> Callable[[], Any] | None:
-    """Return what finds the least and the greatest of some integers, such as tokens, to check them by."""
-    if leaf.dtype.kind not in "iu" or type(leaf) is not Tensor:
-        return None
-    array = leaf._data
-    return lambda: np.array([array.min(), array.max()], array.dtype) if array.size else array.reshape(-1)
 
 
 def _outside() -> int:

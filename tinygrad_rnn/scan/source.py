@@ -19,7 +19,7 @@ from .numpy_engine import LoopText, simplified
 from .passes.lift import Lifted
 from .passes.merge import merge
 from .prepare import prepared
-from .step import Step, is_float, spec_at, traced
+from .step import Step, extent_of, is_float, spec_at, traced
 from .text import dtype_text, number_text, shape_text
 
 
@@ -79,6 +79,7 @@ def source(step: Any, init: Any, xs: Any, *, reverse: bool = False, suffix: str 
             [Spec(leaf.shape[1:], leaf.dtype) for leaf in x_leaves],
             [Spec(leaf.shape, leaf.dtype) for leaf in leaves],
             (x_structure, structure),
+            [extent_of(leaf) for leaf in x_leaves],
         )
     lifted = prepared(found.named(names), merge)
     wanted = needs(lifted.constants(found.captured))

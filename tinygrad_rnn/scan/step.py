@@ -323,3 +323,11 @@ def traced(
         else:
             y, after = function(tree_unflatten(structures[0], x_in), tree_unflatten(structures[1], carry_in))
     return Traced(trace, (len(carry_in), len(x_in)), y, after)
+
+
+def extent_of(leaf: Any) -> Callable[[], Any] | None:
+    """Return what finds the least and the greatest of some integers, such as tokens, to check them by."""
+    if leaf.dtype.kind not in "iu" or type(leaf) is not Tensor:
+        return None
+    array = leaf._data
+    return lambda: np.array([array.min(), array.max()], array.dtype) if array.size else array.reshape(-1)
