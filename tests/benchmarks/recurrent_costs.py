@@ -18,14 +18,16 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from threading import Barrier
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from tinygrad_rnn import nn
+from tinygrad_rnn import data, nn, train
 from tinygrad_rnn.scan.engines import available
+from tinygrad_rnn.train.sampling import stream
 
 from .contenders import by_hand, make_case, ours
 
@@ -109,11 +111,13 @@ def lengths(engine: str, rounds: int, clock: Clock) -> list[float]:
 
 
 def sampling(rounds: int, clock: Clock) -> float:
-    """Return the seconds that an LSTM of two layers of 128 takes to go one character on."""
-    layer = nn.LSTM(65, 128, num_layers=2)
-    x = np.eye(65, dtype=np.float32)[:1]
-    _, state = layer.step(x)
-    return statistics.median(turn(lambda: layer.step(x, state), clock) for _ in range(rounds))
+    """Return the seconds that a model with an LSTM of two layers of 128 takes for a character, drawn from its scores."""
+    count = 200
+    model = train.CharModel(65, nn.LSTMCell, train.Config(hidden=128, layers=2)).eval()
+    vocabulary = data.CharVocabulary("".join(map(chr, range(32, 97))))
+    characters = stream(model, vocabulary, rng=np.random.default_rng(0))
+    next(characters)
+    return statistics.median(turn(lambda: list(islice(characters, count)), clock) / count for _ in range(rounds))
 
 
 def compile_time(engine: str, clock: Clock) -> list[float]:
