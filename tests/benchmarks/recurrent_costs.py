@@ -111,7 +111,7 @@ def lengths(engine: str, rounds: int, clock: Clock) -> list[float]:
 
 
 def sampling(rounds: int, clock: Clock) -> float:
-    """Return the seconds that a model with an LSTM of two layers of 128 takes for a character, drawn from its scores."""
+    """Return the seconds that a model with an LSTM of two layers of 128 takes to draw a character."""
     count = 200
     model = train.CharModel(65, nn.LSTMCell, train.Config(hidden=128, layers=2)).eval()
     vocabulary = data.CharVocabulary("".join(map(chr, range(32, 97))))
