@@ -45,7 +45,7 @@ ASKED_OF_MEMORY = 1.2
 ASKED_OF_LENGTHS = 1.1
 ASKED_TO_SAMPLE = 30e-6
 # BLAS and OpenMP threads look out for more work for a while after a product, on the core of whoever comes next.
-PAUSE = 0.05
+PAUSE = 0.3
 
 
 class Ratio(NamedTuple):

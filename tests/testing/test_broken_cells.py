@@ -321,7 +321,7 @@ BROKEN = {
     BranchesOnEveryRow: ("values_unseen", "per_sample_gradients", ""),
     Detaches: ("gradients", "", "long_gradient"),
     LeavesTheGraph: ("gradients", "values_unseen per_sample_gradients parameters_reached", "long_gradient"),
-    NoGrad: ("gradients", "engines", ""),
+    NoGrad: ("gradients", "", ""),
     DrawsNoise: (
         "repeatable",
         "unchanged rows values_unseen gradients unrolled padding reversed_time carried_state saving",
