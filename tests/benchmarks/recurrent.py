@@ -45,7 +45,7 @@ ASKED_OF_MEMORY = 1.2
 ASKED_OF_LENGTHS = 1.1
 ASKED_TO_SAMPLE = 30e-6
 # BLAS and OpenMP threads look out for more work for a while after a product, on the core of whoever comes next.
-PAUSE = 0.3
+PAUSE = 0.05
 
 
 class Ratio(NamedTuple):
@@ -84,6 +84,7 @@ def compete(runs: dict[str, Run], rounds: int, clock: Clock, pause: float) -> di
         first = r % len(names)
         for name in names[first:] + names[:first]:
             time.sleep(pause)
+            runs[name]()  # the first run after a pause finds cold caches and sleeping threads
             seconds[name].append(turn(runs[name], clock))
     return seconds
 

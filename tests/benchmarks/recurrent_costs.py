@@ -36,7 +36,7 @@ CLOCKS: dict[str, Clock] = {"wall": time.perf_counter, "process": time.process_t
 COMPILED_SHAPE = (35, 32, 28, 256)
 MEMORY_SHAPE = (100, 64, 512, 512)
 LENGTHS = (100, 1_000, 10_000)
-TURN = 0.01
+TURN = 0.05
 
 
 def set_threads(threads: int) -> None:
@@ -48,7 +48,7 @@ def set_threads(threads: int) -> None:
 
 
 def turn(run: Callable[[], object], clock: Clock) -> float:
-    """Return the seconds of a run: the mean of as many as take ten milliseconds, and of one at least."""
+    """Return the seconds of a run: the mean of as many as take fifty milliseconds, and of one at least."""
     count = 0
     start = clock()
     while True:
