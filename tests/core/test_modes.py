@@ -196,3 +196,31 @@ def test_debug_lets_finite_and_integer_values_pass_and_keeps_no_frames():
     assert y.node.line == f"{file}:{int(number) + 1}"
     assert isinstance(y.node.line, str)
     assert (2 * x).node.line is None
+
+
+def test_keep_values_keeps_what_no_rule_reads_and_changes_no_gradient():
+    gradients = []
+    noise = np.array([0.5, 0.25])
+    for mode in (tg.keep_values, tg.debug, tg.enable_grad):
+        x = tg.Tensor([1.0, 2.0], requires_grad=True)
+        with mode():
+            y = np.sum(np.exp(x + noise))
+        add = tg.Graph.of(y).nodes[1]
+        if mode is tg.enable_grad:
+            assert not any(isinstance(arg, np.ndarray) for arg in (*add.args, *add.outs))
+        else:
+            np.testing.assert_array_equal(add.args[0], [1.0, 2.0])
+            np.testing.assert_array_equal(add.args[1], noise)
+            assert add.args[1] is not noise
+            np.testing.assert_array_equal(add.outs[0], [1.5, 2.25])
+        y.backward()
+        assert add.args is None and add.outs is None
+        gradients.append(x.grad)
+    np.testing.assert_array_equal(gradients[0], gradients[1])
+    np.testing.assert_array_equal(gradients[0], gradients[2])
+
+
+def test_keep_values_holds_in_scopes_and_goes_on_inside_other_modes():
+    x = tg.Tensor([1.0], requires_grad=True)
+    with tg.keep_values(), tg.scope("part"), tg.no_grad(), tg.enable_grad():
+        assert isinstance((x + 1.0).node.outs[0], np.ndarray)

@@ -4,7 +4,7 @@ from . import errors, random
 from .backward import Addend
 from .checkpoint import checkpoint
 from .graph import Graph
-from .modes import debug, enable_grad, no_grad, scope
+from .modes import debug, enable_grad, keep_values, no_grad, scope
 from .node import Array, Node, Spec
 from .per_sample import per_sample_grad
 from .primitive import Primitive, implements
@@ -32,6 +32,7 @@ __all__ = [
     "implements",
     "jacobian",
     "jvp",
+    "keep_values",
     "no_grad",
     "per_sample_grad",
     "random",

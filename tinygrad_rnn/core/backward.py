@@ -97,7 +97,7 @@ def sweep(
             for slot, watch in node.watches.items():
                 if gs[slot] is not None:
                     if watch.hooks:
-                        gs[slot] = _run_hooks(watch, gs[slot], node.specs[slot], wrap)
+                        gs[slot] = run_hooks(watch, gs[slot], node.specs[slot], wrap)
                     if watch.keeps_grad and targets is None:
                         deposits.append((watch, gs[slot], _key(node, slot) in totals.owned and not watch.hooks))
         if node in wanted:
@@ -250,7 +250,8 @@ def sum_to(cotangent: Any, spec: Spec) -> Any:
     return summed if summed.shape == shape else summed.reshape(shape)
 
 
-def _run_hooks(watch: Watch, cotangent: Any, spec: Spec, wrap: Wrap | None) -> Any:
+def run_hooks(watch: Watch, cotangent: Any, spec: Spec, wrap: Wrap | None) -> Any:
+    """Return the cotangent of an output after the hooks that a user registered on it."""
     for hook in list(watch.hooks.values()):
         if wrap is None:
             cotangent = np.asarray(cotangent).view()

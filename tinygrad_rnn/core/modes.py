@@ -21,17 +21,25 @@ _PACKAGE = str(Path(__file__).resolve().parent.parent)
 
 
 class Modes:
-    """What is in force now: `recording` of nodes, `debug` checks, and the `scope` of new nodes.
+    """What is in force now: `recording` of nodes, `debug` checks, `keeping` of values, and the `scope` of new nodes.
 
     A node holds on to the modes that it was made in; in debug mode it gets a copy of its own with the user's `line`.
     """
 
-    __slots__ = ("debug", "line", "recording", "scope")
+    __slots__ = ("debug", "keeping", "line", "recording", "scope")
 
-    def __init__(self, recording: bool = True, debug: bool = False, scope: Scope = (), line: str | None = None) -> None:
+    def __init__(
+        self,
+        recording: bool = True,
+        debug: bool = False,
+        scope: Scope = (),
+        keeping: bool = False,
+        line: str | None = None,
+    ) -> None:
         self.recording = recording
         self.debug = debug
         self.scope = scope
+        self.keeping = keeping
         self.line = line
 
 
@@ -42,7 +50,7 @@ current = _modes.get
 def push_scope(part: str | int) -> Token[Modes]:
     """Append `part` (a module's name, or a time step as an int) to the scope; undo it with `pop_scope`."""
     modes = current()
-    return _modes.set(Modes(modes.recording, modes.debug, (*modes.scope, part)))
+    return _modes.set(Modes(modes.recording, modes.debug, (*modes.scope, part), modes.keeping))
 
 
 pop_scope = _modes.reset
@@ -94,7 +102,7 @@ class no_grad(_Mode):
         return no_grad()
 
     def _changed(self, modes: Modes) -> Modes:
-        return Modes(False, modes.debug, modes.scope)
+        return Modes(False, modes.debug, modes.scope, modes.keeping)
 
 
 class enable_grad(_Mode):
@@ -113,11 +121,13 @@ class enable_grad(_Mode):
         return enable_grad()
 
     def _changed(self, modes: Modes) -> Modes:
-        return Modes(True, modes.debug, modes.scope)
+        return Modes(True, modes.debug, modes.scope, modes.keeping)
 
 
 class debug(_Mode):
     """Check every value and every cotangent: a NaN or an infinity raises at once, naming operation and line.
+
+    Nodes made inside the block keep the user's line and all values, as with `keep_values`.
 
     Raises:
         NonFiniteError: from the operation that made the value, or whose gradient rule made the cotangent.
@@ -137,7 +147,48 @@ class debug(_Mode):
         return debug()
 
     def _changed(self, modes: Modes) -> Modes:
-        return Modes(modes.recording, True, modes.scope)
+        return Modes(modes.recording, True, modes.scope, True)
+
+
+class keep_values(_Mode):
+    """Keep every argument and every result on the nodes made inside the block, not only what their rules read.
+
+    So everything in a graph can be shown afterwards, until a backward pass frees it. It takes more memory; `debug` does
+    it too.
+
+    Example:
+        >>> import numpy as np
+        >>> import tinygrad_rnn as tg
+        >>> x = tg.Tensor([1.0, 2.0], requires_grad=True)
+        >>> with tg.keep_values():
+        ...     y = np.sum(2 * x)
+        >>> y.node.args
+        (array([2., 4.]),)
+    """
+
+    def _recreate_cm(self) -> keep_values:
+        return keep_values()
+
+    def _changed(self, modes: Modes) -> Modes:
+        return Modes(modes.recording, modes.debug, modes.scope, True)
+
+
+class again(_Mode):
+    """Record and keep values inside the block, with the scope that was in force at another time.
+
+    Args:
+        modes: of that time, such as a node has them.
+    """
+
+    def __init__(self, modes: Modes) -> None:
+        super().__init__()
+        self._modes = modes
+
+    def _recreate_cm(self) -> again:
+        return again(self._modes)
+
+    def _changed(self, modes: Modes) -> Modes:
+        return Modes(True, False, self._modes.scope, True)
 
 
 class scope(_Mode):
@@ -163,7 +214,7 @@ class scope(_Mode):
         return scope(self._name)
 
     def _changed(self, modes: Modes) -> Modes:
-        return Modes(modes.recording, modes.debug, (*modes.scope, self._name))
+        return Modes(modes.recording, modes.debug, (*modes.scope, self._name), modes.keeping)
 
 
 def user_line() -> str:

@@ -91,15 +91,24 @@ def _new_spec(key: tuple[tuple[int, ...], np.dtype[Any]]) -> tuple[Spec]:
 
 
 class Watch:
-    """What a user attached to one output of a node: a name, hooks, and the gradient left there by `backward`."""
+    """What a user attached to one output of a node: a name, hooks, and the gradient left there by `backward`.
 
-    __slots__ = ("grad", "hooks", "keeps_grad", "name")
+    Attributes:
+        held: of a leaf, its value, and the sequence number from which on it has that value.
+    """
+
+    __slots__ = ("grad", "held", "hooks", "keeps_grad", "name")
 
     def __init__(self, name: str | None = None, keeps_grad: bool = False) -> None:
         self.name = name
         self.keeps_grad = keeps_grad
         self.grad: Array | None = None
         self.hooks: dict[int, Callable[[Any], Any]] = {}
+        self.held: tuple[Array, int] | None = None
+
+    def hold(self, value: Array) -> None:
+        """Note the value that a leaf has from now on."""
+        self.held = value, next_sequence()
 
 
 class Node:

@@ -188,7 +188,7 @@ class Primitive:
             return out
         modes = current()
         if modes.debug:
-            modes = Modes(modes.recording, True, modes.scope, user_line())
+            modes = Modes(modes.recording, True, modes.scope, True, user_line())
             self._check_finite(out, modes)
 
         node = None
@@ -199,7 +199,9 @@ class Primitive:
                         # Users may still write to arrays of their own.
                         saved[i] = value.copy() if i in saves else spec_of(value)[0]
             specs = tuple([spec_of(part)[0] for part in out]) if several else spec_of(out)
-            outs = specs if not self._saves_out else out if several else (out,)
+            outs = specs if not (self._saves_out or modes.keeping) else out if several else (out,)
+            if modes.keeping:
+                saved = [_kept(value, arg) for value, arg in zip(values, args, strict=True)]
             node = Node(
                 self,
                 tuple(parents),
@@ -239,6 +241,11 @@ class Primitive:
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
+
+
+def _kept(value: Any, arg: Any) -> Any:
+    # Users may still write to arrays of their own.
+    return value.copy() if type(value) is np.ndarray and not isinstance(arg, Tensor) else value
 
 
 # A fresh node in front of every input tells the inputs of nested transforms apart.

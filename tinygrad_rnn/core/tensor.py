@@ -99,6 +99,7 @@ class Tensor(NumpyMethods):
             if node.specs[0].shape != data.shape or node.specs[0].dtype != data.dtype:
                 self._node = leaf(Spec(data.shape, data.dtype), self._name)
                 self._node.watch(0).hooks.update(node.watch(0).hooks)
+            self._node.watch(0).hold(data)  # type: ignore[union-attr]
         self._data = data
 
     @property
@@ -205,6 +206,7 @@ class Tensor(NumpyMethods):
                     "numbers as floats"
                 )
             self._node = leaf(Spec(self.shape, self.dtype), self._name)
+            self._node.watch(0).hold(self._data)
         elif not flag and self._node is not None:
             if self._node.primitive is not None:
                 raise GraphError(

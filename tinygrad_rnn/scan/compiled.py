@@ -12,12 +12,15 @@ from ..core.modes import current
 from ..core.node import Array
 from . import derive
 from .derive import Source
+from .opening import Origin
 from .step import Step, is_float, spec_at
 
 Program = Callable[[Sequence[Array], int, bool], list[Array]]
 
 
-def _forward(*arrays: Any, step: Step, time: int, reverse: bool, engine: Callable[[Step], Program]) -> tuple[Any, ...]:
+def _forward(
+    *arrays: Any, step: Step, time: int, reverse: bool, engine: Callable[[Step], Program], origin: Origin | None
+) -> tuple[Any, ...]:
     return tuple(engine(step)(arrays, time, reverse))
 
 
@@ -32,6 +35,7 @@ def run(
     time: int,
     reverse: bool,
     engine: Callable[[Step], Program],
+    origin: Origin | None = None,
 ) -> tuple[list[Any], list[Any]]:
     """Run a step over time and record that, if need be, as one operation.
 
@@ -43,6 +47,7 @@ def run(
         time: the number of steps, at least 1.
         reverse: run from the last step to the first.
         engine: compiles a step.
+        origin: what the step was traced from; None for one that was derived.
 
     Returns:
         The results of all steps, each (time, ...), and the leaves of the last state.
@@ -50,7 +55,8 @@ def run(
     count = len(step.ys)
     if current().recording and any(isinstance(arg, Tensor) and arg.requires_grad for arg in (*init, *xs, *constants)):
         step = derive.saving(step, needs(xs), needs(constants))
-    outs = scan_primitive(*init, *xs, *constants, step=step, time=time, reverse=reverse, engine=engine)
+    args = (*init, *xs, *constants)
+    outs = scan_primitive(*args, step=step, time=time, reverse=reverse, engine=engine, origin=origin)
     return list(outs[:count]), list(outs[len(step.ys) :])
 
 
@@ -65,7 +71,15 @@ def _parts(step: Step, args: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any
 
 
 def _vjp(
-    gs: Any, outs: Any, args: Any, needs: Any, step: Step, time: int, reverse: bool, engine: Callable[[Step], Program]
+    gs: Any,
+    outs: Any,
+    args: Any,
+    needs: Any,
+    step: Step,
+    time: int,
+    reverse: bool,
+    engine: Callable[[Step], Program],
+    origin: Origin | None,
 ) -> list[Any]:
     _, xs, constants = _parts(step, args)
     _, x_needs, constant_needs = _parts(step, needs)
@@ -100,7 +114,14 @@ def _vjp(
 
 
 def _jvp(
-    tangents: Any, outs: Any, args: Any, step: Step, time: int, reverse: bool, engine: Callable[[Step], Program]
+    tangents: Any,
+    outs: Any,
+    args: Any,
+    step: Step,
+    time: int,
+    reverse: bool,
+    engine: Callable[[Step], Program],
+    origin: Origin | None,
 ) -> tuple[Any, ...]:
     init, xs, constants = _parts(step, args)
     _, x_moves, constant_moves = _parts(step, [t is not None for t in tangents])

@@ -25,6 +25,7 @@ from .checks import is_arrays, matcher, name_of, refuse_output, refuse_step
 from .compiled import Program, run
 from .eager import choose, run_eager
 from .numpy_engine import numpy_engine
+from .opening import Origin
 from .passes.merge import merge
 from .prepare import prepared
 from .step import Step, Traced, extent_of, traced
@@ -262,7 +263,8 @@ def _run_compiled(
     drawn = _draw(found.draws, time, reverse)
     lifted = prepared(found.step, engine.prepare)
     constants = lifted.constants(found.captured)
-    ys, last = run(lifted.step, leaves, [*x_leaves, *drawn], constants, time, reverse, engine.compile)
+    origin = Origin(step, structure, x_structure, states_too, carried, len(drawn))
+    ys, last = run(lifted.step, leaves, [*x_leaves, *drawn], constants, time, reverse, engine.compile, origin)
     nest = tree_unflatten(found.y_structure, ys)
     final = tree_unflatten(structure, last)
     if not states_too:

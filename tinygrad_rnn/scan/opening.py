@@ -1,0 +1,113 @@
+"""Opening: a loop that a compiled engine ran as one operation, run again as the operations of its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..core import Array, Node, Tensor, random
+from ..core.errors import GraphError
+from ..core.modes import again
+from ..core.tree import TreeDef, tree_flatten, tree_unflatten
+from .checks import name_of
+from .eager import Mask, run_eager
+
+Edge = tuple[Node, int]
+
+
+class Origin:
+    """What a compiled loop was made of: enough to run it step by step on the arrays that its node has saved.
+
+    Args:
+        step: the user's step.
+        state: the nest of the state.
+        inputs: the nest of what differs from step to step.
+        states_too: the states of all steps are handed out beside the outputs.
+        mask: (time, batch), rows that before a step go back to the initial state where it is False; the inputs are then
+            a pair with the mask behind them. None where there is none.
+        draws: how many inputs, behind the others, are random numbers.
+    """
+
+    __slots__ = ("_draws", "_inputs", "_mask", "_state", "_states_too", "_step")
+
+    def __init__(
+        self, step: Any, state: TreeDef, inputs: TreeDef, states_too: bool, mask: Mask | None, draws: int
+    ) -> None:
+        self._step, self._state, self._inputs = step, state, inputs
+        self._states_too, self._mask, self._draws = states_too, mask, draws
+
+    def __repr__(self) -> str:
+        return name_of(self._step)
+
+    def run(self, node: Node) -> list[tuple[int, Edge | None]]:
+        """Run the steps of a loop one by one, recording every operation, on the inputs that the loop had.
+
+        Args:
+            node: of the loop. Where a backward pass has freed its arrays, the operations keep none either.
+
+        Returns:
+            For each result of the loop, by number, the output that it is now; None for one that is constant.
+
+        Raises:
+            GraphError: if the first step gives another result than it gave then.
+        """
+        time, reverse = node.params["time"], node.params["reverse"]
+        leaves = _inputs(node)
+        carry = len(node.params["step"].carry)
+        draws = [leaf._data for leaf in leaves[len(leaves) - self._draws :]]
+        state = tree_unflatten(self._state, leaves[:carry])
+        xs = tree_unflatten(self._inputs, leaves[carry : len(leaves) - self._draws])
+        xs = xs if self._mask is None else xs[0]
+        numbers = _in_order(draws, time, reverse)
+        token = random.instead.set(lambda shape: next(numbers))
+        try:
+            with again(node.modes), np.errstate(all="ignore"):
+                ys, states, last = run_eager(self._step, state, xs, time, reverse, self._states_too, self._mask)
+        finally:
+            random.instead.reset(token)
+        results = tree_flatten((ys, states) if self._states_too else ys)[0]
+        if node.args is not None:
+            self._compare(node, results, time - 1 if reverse else 0)
+        places = [*range(len(results)), *range(len(node.specs) - carry, len(node.specs))]
+        every = [*results, *tree_flatten(last)[0]]
+        return [
+            (place, None if leaf.node is None else (leaf.node, leaf._index))
+            for place, leaf in zip(places, every, strict=True)
+        ]
+
+    def _compare(self, node: Node, results: list[Any], t: int) -> None:
+        """Compare the results of the first step, before which nothing can have grown apart."""
+        for before, now in zip(node.outs or (), results, strict=False):
+            if not isinstance(before, np.ndarray):
+                continue
+            a, b = before[t], now._data[t]
+            near = float(np.finfo(a.dtype).eps) ** 0.5 if a.dtype.kind == "f" else 0.0
+            if a.shape != b.shape or not np.allclose(a, b, rtol=near, atol=near, equal_nan=True):
+                raise GraphError(
+                    f"{self!r} does not give now what it gave when the loop ran, so its steps cannot be shown: its "
+                    "parameters or settings were changed in between; look before the change, or run the loop again"
+                )
+
+
+def _inputs(node: Node) -> list[Tensor]:
+    """Return state and inputs of a loop as tensors that hang on the graph they came from; zeros where freed."""
+    step, time = node.params["step"], node.params["time"]
+    found = []
+    for i, leaf in enumerate((*step.carry, *step.xs)):
+        parent, slot = node.parents[i], node.slots[i]
+        if node.args is not None:
+            array: Array = np.asarray(node.args[i])
+        else:
+            spec = leaf.specs[0]
+            array = np.zeros(spec.shape if i < len(step.carry) else (time, *spec.shape), spec.dtype)
+        found.append(Tensor._wrap(array, parent, slot))
+    return found
+
+
+def _in_order(arrays: Sequence[Array], time: int, reverse: bool) -> Iterator[Array]:
+    """Yield the random numbers of all steps in the order in which the steps ask for them."""
+    for t in range(time - 1, -1, -1) if reverse else range(time):
+        for array in arrays:
+            yield array[t]
