@@ -459,6 +459,45 @@ def test_an_attribute_set_in_a_step_and_a_hook_are_refused(engine):
     nn.Recurrent(cell, engine=engine)(normal(3, 2, 3))
 
 
+@EVERY
+def test_a_tensor_that_a_step_keeps_is_noticed(engine):
+    class Logging(Changing):
+        def __init__(self):
+            super().__init__()
+            self.log = []
+
+        def forward(self, x, h):
+            self.log.append(np.tanh(h))
+            return super().forward(x, h)
+
+    x = normal(3, 2, 3)
+    for _ in range(2):
+        with pytest.raises(TraceError, match=r"Logging keeps a tensor of shape \(2, 3\)"):
+            nn.Recurrent(Logging(), engine=engine)(x)
+    cell = Logging()
+    with pytest.warns(EngineWarning, match="Logging keeps a tensor"):
+        nn.Recurrent(cell)(x)
+    assert all(isinstance(kept.data, np.ndarray) for kept in cell.log[1:])
+    with pytest.raises(TraceError, match="the value of a traced tensor"):
+        cell.log[0].data  # noqa: B018
+
+
+@EVERY
+def test_a_cycle_that_a_step_leaves_behind_keeps_nothing(engine):
+    def step(x, h):
+        around = [h]
+        around.append(around)
+        try:
+            np.reshape(h, (5, 5))
+        except ValueError as error:
+            around.append(error)
+        assert len(around) == 3
+        return h, h + x
+
+    ys, _ = scan(step, np.zeros((2, 2)), np.ones((3, 2, 2)), engine=engine)
+    np.testing.assert_array_equal(ys[2], 2 * np.ones((2, 2)))
+
+
 @pytest.mark.skipif("native" not in COMPILED, reason="llvmlite is not installed")
 def test_an_operation_without_native_form_runs_by_numpy_with_one_warning():
     x = tg.Tensor(normal(3, 2, 5), requires_grad=True)

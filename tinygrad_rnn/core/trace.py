@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, NamedTuple, NoReturn
@@ -157,6 +159,15 @@ class Trace:
         self.draws: list[int] = []
         self.extents: dict[int, Callable[[], Array]] = {}
         self._places: dict[int, Captured] = {}
+
+    def living(self) -> int:
+        """Return a number that is the same whenever equally many of this trace's tensors are in use."""
+        return sys.getrefcount(self)  # each of them refers to its trace
+
+    def kept(self) -> list[Abstract]:
+        """Return the tensors of this trace that are in use somewhere."""
+        gc.collect()  # which those in a cycle, such as that of an error and its frames, do not survive
+        return [thing for thing in gc.get_objects() if type(thing) is Abstract and thing._trace is self]
 
     def input(self, spec: Spec, extent: Callable[[], Array] | None = None) -> Abstract:
         """Return a new input."""

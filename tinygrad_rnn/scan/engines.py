@@ -302,6 +302,7 @@ def _whole_step(step: Any, init: Any, states_too: bool, masked: bool) -> Callabl
             refuse_output(step, y, [], 0)
         return ((y, after), after) if states_too else out
 
+    whole.__qualname__ = name_of(step)
     return whole
 
 

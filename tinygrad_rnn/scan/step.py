@@ -10,12 +10,14 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from ..core import Graph, Node, Spec, Tensor
+from ..core.errors import TraceError
 from ..core.modes import Modes
 from ..core.names import LocalNames
 from ..core.node import Array, leaf
 from ..core.primitive import identity
 from ..core.trace import Abstract, Captured, Literal, Trace, thaw, tracing
 from ..core.tree import TreeDef, tree_flatten, tree_unflatten
+from .checks import name_of
 
 Edge = tuple[Node, int]
 _PLAIN = Modes()
@@ -312,9 +314,24 @@ def traced(
         extents: for each leaf of x, None or a function that returns its least and greatest element.
 
     Raises:
-        TraceError: if the function asks for a value, or draws random numbers.
+        TraceError: if the function asks for a value, draws random numbers, or keeps a tensor of the trace.
     """
     trace = Trace()
+    before = trace.living()
+    found = _run(trace, function, x, carry, structures, extents)
+    if trace.living() != before + 1:  # `found` refers to it as well
+        refuse_kept(trace, function)
+    return found
+
+
+def _run(
+    trace: Trace,
+    function: Callable[[Any, Any], tuple[Any, Any]],
+    x: Any,
+    carry: Any,
+    structures: tuple[TreeDef, TreeDef] | None,
+    extents: list[Any] | None,
+) -> Traced:
     carry_in = [trace.input(spec) for spec in carry]
     x_in = [trace.input(spec, extents[i] if extents else None) for i, spec in enumerate(x)]
     with tracing(trace):
@@ -323,6 +340,17 @@ def traced(
         else:
             y, after = function(tree_unflatten(structures[0], x_in), tree_unflatten(structures[1], carry_in))
     return Traced(trace, (len(carry_in), len(x_in)), y, after)
+
+
+def refuse_kept(trace: Trace, function: Any) -> None:
+    """Raise TraceError if tensors of a trace that has ended are still in use: nobody could ever read their values."""
+    kept = trace.kept()
+    if kept:
+        raise TraceError(
+            f"{name_of(function)} keeps a tensor of shape {kept[0].shape} that it was given or made, such as by append() "
+            "to a list; a compiled loop would do that once and not at every step, and its value would never be known. "
+            "Hand it on as part of the output or of the state, or choose engine='eager'"
+        )
 
 
 def extent_of(leaf: Any) -> Callable[[], Any] | None:
