@@ -255,7 +255,9 @@ class Module:
 
     def _parameter_dtype(self) -> np.dtype[Any]:
         """Return the dtype that all parameters promote to; float32 where there is none."""
-        dtypes = [parameter.dtype for parameter in self.parameters()]
+        dtypes = {parameter.dtype for parameter in self.parameters()}
+        if len(dtypes) == 1:
+            return dtypes.pop()
         return np.result_type(*dtypes) if dtypes else np.dtype(np.float32)
 
     def zero_grad(self) -> None:

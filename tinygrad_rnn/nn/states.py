@@ -70,6 +70,8 @@ def _alike(nests: list[Any]) -> bool:
 
 def stacked(nests: list[Any]) -> Any:
     """Return one nest with the leaves of all cells stacked, or a tuple of nests where they cannot be."""
+    if len(nests) == 1:
+        return tree_map(lambda leaf: leaf.reshape(1, *leaf.shape), nests[0])
     return tree_map(lambda *leaves: np.stack(leaves), *nests) if _alike(nests) else tuple(nests)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -158,8 +159,9 @@ def _jvp(
     return (*[slopes.get(i) for i in range(len(step.ys))], *after)
 
 
+@lru_cache
 def _zeros(spec: Any) -> Array:
-    # What a sum starts from, be it as large as a weight, takes no memory.
+    # What a sum starts from, be it as large as a weight, takes no memory; specs are one object for each shape and dtype.
     return np.broadcast_to(np.zeros((), spec.dtype), spec.shape)
 
 
