@@ -7,8 +7,8 @@ Python there. Both start from the same weights and read the same batches, so tha
 Source: A. Zhang, Z. Lipton, M. Li, A. Smola, "Dive into Deep Learning", "Recurrent Neural Network Implementation from
 Scratch". First edition: 10,000 letters, 512 units, batch 32, 35 steps, learning rate 1, clipping to norm 1, 500 epochs,
 the state carried on: perplexity 1.0 (1.1 with random windows). Second edition: 10,000 windows of 32 letters to train on
-and 5,000 to validate, 32 units, batch 1,024, 100 epochs: perplexity 7.4. Its text, "The Time Machine", is not here: tiny
-Shakespeare is, cut to the same size and cleaned in the same way. So the reference is PyTorch's perplexity.
+and 5,000 to validate, 32 units, batch 1,024, 100 epochs: perplexity 7.4. Its text, "The Time Machine", is not here:
+tiny Shakespeare is, cut to the same size and cleaned in the same way. So the reference is PyTorch's perplexity.
 """
 
 from __future__ import annotations
