@@ -61,6 +61,9 @@ rewrites: dict[str, Rewrite] = {}
 class Algebra:
     """Makes terms: two that are equal are one object.
 
+    Args:
+        own_rewrites: what to simplify with instead of `rewrites`.
+
     Example:
         >>> import numpy as np
         >>> from tinygrad_rnn.core.algebra import Algebra
@@ -73,7 +76,8 @@ class Algebra:
         'g * (1 - out * out)'
     """
 
-    def __init__(self) -> None:
+    def __init__(self, own_rewrites: Mapping[str, Rewrite] | None = None) -> None:
+        self._rewrites = rewrites if own_rewrites is None else own_rewrites
         self._known: dict[Any, Term] = {}
         self._count = 0
 
@@ -107,7 +111,7 @@ class Algebra:
         key = (operation, *[id(operand) for operand in operands], params, slot)
         found = self._known.get(key)
         if found is None:
-            rewrite = rewrites.get(operation)
+            rewrite = self._rewrites.get(operation)
             found = rewrite(self, operands, spec) if rewrite is not None else None
             if found is None:
                 self._count += 1
@@ -208,12 +212,12 @@ def shared(terms: Sequence[Term], ends: Collection[Term] = (), limit: int = 6) -
         limit: how many operations may be written more than once on account of one term.
     """
     order = in_order(terms, ends)
-    uses = Counter(operand for term in order if term not in ends for operand in term.operands)
+    uses = Counter([*terms, *[operand for term in order if term not in ends for operand in term.operands]])
     sizes: dict[Term, int] = {}
     found = []
     for term in order:
         size = 0 if term in ends or not term.operation else 1 + sum([sizes[operand] for operand in term.operands])
-        if (uses[term] - 1) * size > limit and term not in terms:
+        if (uses[term] - 1) * size > limit:
             found.append(term)
             size = 0
         sizes[term] = size

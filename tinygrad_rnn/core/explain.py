@@ -144,7 +144,8 @@ def _texts(algebra: Algebra, wanted: list[tuple[str, int, Term]]) -> Rules:
         name = next(fresh)
         where.append((name, PYTHON.written(term, names).text))
         names[term] = Written(name)
-    return Rules(tuple(where), tuple([(letter, i, PYTHON.written(term, names).text) for letter, i, term in wanted]))
+    texts = [(letter, i, (names.get(term) or PYTHON.written(term, names)).text) for letter, i, term in wanted]
+    return Rules(tuple(where), tuple(texts))
 
 
 def _fresh() -> Iterator[str]:

@@ -201,11 +201,14 @@ def _is(term: Term, value: int, spec: Spec) -> bool:
 
 def _factors(term: Term) -> list[Term]:
     """Return what a product is a product of."""
-    found, stack = [], [term]
+    found: list[Term] = []
+    stack = [term]
     while stack:
         part = stack.pop()
         if part.operation == "multiply":
             stack += reversed(part.operands)
+        elif part.operation == "square":
+            found += part.operands * 2
         else:
             found.append(part)
     return found
@@ -269,13 +272,19 @@ def _rewrite_multiply(algebra: Algebra, operands: tuple[Term, ...], spec: Spec) 
     negated = _without_signs(algebra, "multiply", operands, spec)
     if negated is not None:
         return negated
-    if b.is_number and not a.is_number:  # numbers come first
+    if a.is_number and b.is_number:
+        return algebra.number(a.symbol * b.symbol, spec)
+    if b.is_number:  # numbers come first
         return algebra.call("multiply", (b, a), spec)
     if a.is_number and a.symbol < 0:
         positive = algebra.call("multiply", (algebra.number(-a.symbol, a.spec), b), spec)
         return algebra.call("negative", (positive,), spec)
-    if b.operation == "multiply" and b.operands[0].is_number:
-        return algebra.call("multiply", (b.operands[0], _call(algebra, "multiply", (a, b.operands[1]), spec)), spec)
+    for one, other, first in ((a, b, True), (b, a, False)):
+        if one.operation == "multiply" and one.operands[0].is_number and not other.is_number:
+            pair = (one.operands[1], other) if first else (other, one.operands[1])
+            return algebra.call("multiply", (one.operands[0], _call(algebra, "multiply", pair, spec)), spec)
+    if b.operation == "multiply" and a.is_number and b.operands[0].is_number:
+        return algebra.call("multiply", (algebra.number(a.symbol * b.operands[0].symbol, a.spec), b.operands[1]), spec)
     return None
 
 
