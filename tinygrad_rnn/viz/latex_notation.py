@@ -187,11 +187,9 @@ def number(value: Any) -> Written:
     if not exponent:
         return Written(mantissa, SIGNED if value < 0 else ATOM)
     power = rf"10^{{{int(exponent)}}}"
-    return (
-        Written(power, POWER)
-        if mantissa == "1"
-        else Written(rf"{mantissa} \cdot {power}", PRODUCT if value > 0 else NEGATIVE)
-    )
+    if mantissa == "1":
+        return Written(power, POWER)
+    return Written(rf"{mantissa} \cdot {power}", PRODUCT if value > 0 else NEGATIVE)
 
 
 def array(value: Any) -> Written | None:
