@@ -396,16 +396,14 @@ def test_arrays_of_one_shape_and_dtype_share_their_spec():
 
 def test_explain_names_results_and_arguments():
     x = leaf([1.0, 2.0])
-    one = tg.Graph.of(np.exp(x)).explain()
-    assert "leaf g " in one and "leaf out " in one
-    several = tg.Graph.of(np.split(x, 2)[0]).explain()
-    assert "leaf g0 " in several and "leaf g1 " in several
+    assert "cotangent of a: g * out" in tg.Graph.of(np.exp(x)).explain()
+    assert "concatenate([g0, g1], axis=0)" in tg.Graph.of(np.split(x, 2)[0]).explain()
     product = tg.Primitive("product", lambda *args: np.prod(np.stack(args), axis=0))
     product.defvjp_joint(lambda gs, outs, args, needs: [gs[0] * outs[0] / arg for arg in args])
     six = tg.Graph.of(product(*[leaf(2.0) for _ in range(6)])).explain()
-    assert "cotangent of a:" in six and "cotangent of f:" in six and "leaf f " in six and "leaf out " in six
+    assert "cotangent of a: g * out / a" in six and "cotangent of f: g * out / f" in six
     seven = tg.Graph.of(product(*[leaf(2.0) for _ in range(7)])).explain()
-    assert "cotangent of a0:" in seven and "cotangent of a6:" in seven
+    assert "cotangent of a0: g * out / a0" in seven and "cotangent of a6: g * out / a6" in seven
 
 
 def test_vmap_of_a_tensor_from_outside_repeats_it_and_adds_up_its_gradient():

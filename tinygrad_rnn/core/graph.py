@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
 from typing import Any
 
-import numpy as np
-
-from .backward import Addend
 from .errors import GraphError
-from .modes import enable_grad
-from .node import Node, Spec, ancestors, leaf
+from .explain import Numbers, Rules, explained
+from .node import Node, Spec, ancestors
 from .tensor import Tensor
 
 
@@ -28,8 +26,8 @@ class Graph:
         >>> import tinygrad_rnn as tg
         >>> x = tg.Tensor([1.0, 2.0], requires_grad=True, name="x")
         >>> print(tg.Graph.of(np.sum(2 * x)))
-        %0 = leaf x                 float64[2]
-        %1 = multiply(2, %0)        float64[2]
+        %0 = leaf x                             float64[2]
+        %1 = multiply(2, %0)                    float64[2]
         %2 = sum(%1, axis=(0,), keepdims=False) float64[]
         return %2
     """
@@ -85,9 +83,16 @@ class Graph:
                     raise GraphError(f"%{i} {node!r} saved shape {arg.shape} of an argument of {parent!r}")
 
     def __str__(self) -> str:
-        lines = [self.line(node) for node in self.nodes]
-        results = ", ".join([self.reference(node, slot) for node, slot in self.outputs])
-        return "\n".join([*lines, f"return {results}"])
+        return "\n".join([*self._lines(), self._return()])
+
+    def _lines(self) -> list[str]:
+        """Return the line of every node, in columns."""
+        rows = [self._columns(node) for node in self.nodes]
+        widths = [max([len(row[i]) for row in rows if len(row[i]) <= most], default=0) for i, most in enumerate(_MOST)]
+        return [_row(row, (max(widths[0], _LEAST), *widths[1:])) for row in rows]
+
+    def _return(self) -> str:
+        return f"return {', '.join([self.reference(node, slot) for node, slot in self.outputs])}"
 
     def reference(self, node: Node, slot: int) -> str:
         """Return how the program refers to an output."""
@@ -95,6 +100,10 @@ class Graph:
 
     def line(self, node: Node) -> str:
         """Return the line of the program that computes a node."""
+        return _row(self._columns(node), (_LEAST, 0, 0))
+
+    def _columns(self, node: Node) -> tuple[str, str, str, str]:
+        """Return what is computed, shapes and dtypes, the scope, and names."""
         if node.primitive is None:
             call = f"leaf {node.name}" if node.name else "leaf"
         else:
@@ -103,41 +112,77 @@ class Graph:
                 self.reference(parent, slot) if parent is not None else _constant(arg)
                 for parent, slot, arg in zip(node.parents, node.slots, args, strict=True)
             ]
-            shown += [f"{key}={value!r}" for key, value in node.params.items()]
+            shown += [f"{key}={_setting(value)}" for key, value in node.params.items()]
             call = f"{node.operation}({', '.join(shown)})"
         names = _names(node) if node.primitive is not None else ""
-        name = f"  # {names}" if names else ""
-        scope = f"  {'/'.join(map(str, node.scope))}" if node.scope else ""
-        return f"{f'%{self._numbers[node]} = {call}':<27} {', '.join(map(repr, node.specs))}{scope}{name}"
+        scope = "/".join(map(str, node.scope))
+        return f"%{self._numbers[node]} = {call}", _specs(node.specs), scope, f"# {names}" if names else ""
 
     def explain(self) -> str:
-        """Return the program with the gradient rule of every step below it, as a program of its own.
+        """Return the program with the gradient rules of every step below it, as algebra.
 
-        In a rule, g is the cotangent of the step's result, out the result, and a, b, … its arguments.
+        In a rule, g is the cotangent of the step's result, out the result, and a, b, … are its arguments. With several
+        results they are g0, g1, … and out0, out1, …
+
+        Once a backward pass has left gradients, numbers stand beside the formulas: of a graph with one result of one
+        element, those of `backward()`. What an earlier pass has freed is not there any more:
+        `backward(retain_graph=True)` keeps it.
 
         Example:
             >>> import numpy as np
             >>> import tinygrad_rnn as tg
             >>> x = tg.Tensor([1.0, 2.0], requires_grad=True, name="x")
-            >>> print(tg.Graph.of(np.exp(x)).explain())
-            %0 = leaf x                 float64[2]
-            %1 = exp(%0)                float64[2]
-                cotangent of a:
-                    %0 = leaf g                 float64[2]
-                    %1 = leaf out               float64[2]
-                    %2 = multiply(%0, %1)       float64[2]
-                    return %2
-            return %1
+            >>> y = np.sum(np.exp(x))
+            >>> print(tg.Graph.of(y).explain())
+            %0 = leaf x                             float64[2]
+            %1 = exp(%0)                            float64[2]
+                cotangent of a: g * out
+            %2 = sum(%1, axis=(0,), keepdims=False) float64[]
+                cotangent of a: broadcast_to(g, (2,))
+            return %2
+            >>> y.backward(retain_graph=True)
+            >>> print(tg.Graph.of(y).explain())
+            %0 = leaf x                             float64[2]
+                gradient = [2.718, 7.389]
+            %1 = exp(%0)                            float64[2]
+                out = [2.718, 7.389]
+                g = [1, 1]
+                cotangent of a: g * out = [2.718, 7.389]
+            %2 = sum(%1, axis=(0,), keepdims=False) float64[]
+                out = 10.11
+                g = 1
+                cotangent of a: broadcast_to(g, (2,)) = [1, 1]
+            return %2
         """
+        numbers = Numbers(self.nodes, self.outputs)
+        rules: dict[Any, Rules] = {}
         lines = []
-        for node in self.nodes:
-            lines.append(self.line(node))
-            if node.primitive is not None:
-                for title, rule in _rules(node):
-                    lines.append(f"    cotangent of {title}:")
-                    lines += [f"        {line}" for line in str(rule).splitlines()]
-        results = ", ".join([self.reference(node, slot) for node, slot in self.outputs])
-        return "\n".join([*lines, f"return {results}"])
+        for node, line in zip(self.nodes, self._lines(), strict=True):
+            lines += [line, *[f"    {told}" for told in explained(node, numbers, rules)]]
+        return "\n".join([*lines, self._return(), *numbers.notes])
+
+
+_LEAST = 27
+# A column is as wide as its longest entry, but for those longer than this, which stick out.
+_MOST = (64, 32, 40)
+
+
+def _row(columns: tuple[str, ...], widths: tuple[int, ...]) -> str:
+    """Return a line whose columns, but for empty ones at the end, have these widths."""
+    call, *rest = columns
+    padded = [part.ljust(width) for part, width in zip(rest, (*widths[1:], 0), strict=True)]
+    return f"{call:<{widths[0]}} {'  '.join([part for part in padded if part])}".rstrip()
+
+
+def _specs(specs: tuple[Spec, ...]) -> str:
+    """Return shapes and dtypes; several in a row that are the same as one."""
+    runs = [list(run) for _, run in groupby(map(repr, specs))]
+    return ", ".join([f"{len(run)} × {run[0]}" if len(run) > 2 else ", ".join(run) for run in runs])
+
+
+def _setting(value: Any) -> str:
+    """Return a parameter, of a function the name alone: its repr is another one in every process."""
+    return getattr(value, "__name__", "function") if callable(value) else repr(value)
 
 
 def _names(node: Node) -> str:
@@ -150,41 +195,3 @@ def _constant(arg: Any) -> str:
     if arg is None:
         return "constant"
     return repr(arg) if not hasattr(arg, "shape") else f"constant {Spec(arg.shape, arg.dtype)!r}"
-
-
-def _stand_in(spec: Any, name: str) -> Any:
-    """Return a tensor of ones to run a rule on; its value does not matter, only what is computed from it."""
-    if not hasattr(spec, "shape"):
-        return spec
-    array = np.ones(spec.shape, spec.dtype)
-    node = leaf(Spec(spec.shape, spec.dtype), name) if spec.dtype.kind == "f" else None
-    return Tensor._wrap(array, node)
-
-
-def _rules(node: Node) -> list[tuple[str, Graph | str]]:
-    """Run the gradient rules of a node on stand-ins and return what each of them recorded."""
-    primitive = node.primitive
-    assert primitive is not None
-    single = len(node.specs) == 1
-    gs = [_stand_in(spec, "g" if single else f"g{i}") for i, spec in enumerate(node.specs)]
-    outs = [_stand_in(spec, "out" if single else f"out{i}") for i, spec in enumerate(node.specs)]
-    letters = [chr(97 + i) if len(node.parents) <= 6 else f"a{i}" for i in range(len(node.parents))]
-    args: list[Any] = []
-    for i, (parent, slot) in enumerate(zip(node.parents, node.slots, strict=True)):
-        arg = node.args[i] if node.args is not None else None
-        args.append(_stand_in(parent.specs[slot] if parent is not None else arg, letters[i]))
-    needs = [parent is not None for parent in node.parents]
-    if node.args is None and not all(needs):
-        return [("its arguments", "freed by an earlier backward pass")]
-    with enable_grad(), np.errstate(all="ignore"):
-        pulled = primitive.pull(gs, outs, args, needs, node.params)
-    found: list[tuple[str, Graph | str]] = []
-    for letter, need, cotangent in zip(letters, needs, pulled, strict=True):
-        if type(cotangent) is Addend:
-            with enable_grad():
-                cotangent = cotangent.primitive(*cotangent.args, **cotangent.params)
-        if need and isinstance(cotangent, Tensor) and cotangent.requires_grad:
-            found.append((letter, Graph.of(cotangent)))
-        elif need:
-            found.append((letter, "zero"))
-    return found

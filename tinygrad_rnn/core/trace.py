@@ -61,7 +61,10 @@ class Abstract(LogicalOperators, Tensor):
         self._node, self._index, self._name = _MARK, -1, None
 
     @property
-    def _data(self) -> NoReturn:  # type: ignore[override]
+    def _data(self) -> Array:  # type: ignore[override]
+        known = self._trace.known.get(self._value)
+        if known is not None:
+            return known
         raise TraceError(
             f"{user_line()}: the value of a traced tensor of shape {self.shape} was asked for; it is known only while "
             "the compiled loop runs. Write the step with NumPy functions only (np.where instead of if), or choose "
@@ -137,6 +140,7 @@ class Trace:
         captured: tensors and arrays from outside, in the order in which they were met.
         draws: the inputs that are random numbers, drawn at every step.
         extents: for inputs whose range of values is known, a function that returns it.
+        known: the values of inputs that may be asked for them.
 
     Example:
         >>> import numpy as np
@@ -158,6 +162,7 @@ class Trace:
         self._recording = current().recording
         self.draws: list[int] = []
         self.extents: dict[int, Callable[[], Array]] = {}
+        self.known: dict[int, Array] = {}
         self._places: dict[int, Captured] = {}
 
     def living(self) -> int:
@@ -219,7 +224,8 @@ class Trace:
                 key.append(operand)
         frozen = freeze(params) if params else ()
         known = (*key, frozen)
-        found = _known_specs.get(known)
+        found = self._specs_by_value(primitive, operands, key[1:], params) if self.known else None
+        found = found or _known_specs.get(known)
         if found is None:
             if len(_known_specs) > 10_000:
                 _known_specs.clear()
@@ -233,26 +239,39 @@ class Trace:
             results = [stop(result) for result in results]
         return results if several else results[0]
 
+    def _specs_by_value(
+        self, primitive: Primitive, operands: list[Any], kinds: list[Any], params: dict[str, Any]
+    ) -> tuple[bool, tuple[Spec, ...]] | None:
+        """Find the shapes of results where they hang on a known value: how many elements a mask picks."""
+        known = [self.known.get(operand) if type(operand) is int else None for operand in operands]
+        if all(value is None or value.dtype.kind == "f" for value in known):
+            return None
+        values = [kind if value is None else value for value, kind in zip(known, kinds, strict=True)]
+        return _result_specs(primitive, values, params)
+
 
 _known_specs: dict[Any, tuple[bool, tuple[Spec, ...]]] = {}
 
 
 def _result_specs(primitive: Primitive, kinds: list[Any], params: dict[str, Any]) -> tuple[bool, tuple[Spec, ...]]:
     """Find the shapes and dtypes of the results by computing them once from stand-ins."""
-    stand_ins = [kind.value if type(kind) is Literal else _stand_in(kind.shape, kind.dtype) for kind in kinds]
+    stand_ins = [
+        kind.value if type(kind) is Literal else stand_in(kind) if isinstance(kind, Spec) else kind for kind in kinds
+    ]
     with np.errstate(all="ignore"):
         out = primitive(*stand_ins, **params)
     parts = out if isinstance(out, tuple) else (out,)
     return isinstance(out, tuple), tuple([spec_for(np.shape(part), np.asarray(part).dtype) for part in parts])
 
 
-def _stand_in(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    if dtype.kind != "f":
-        return np.zeros(shape, dtype)
-    ones = np.ones(shape, dtype)
+def stand_in(spec: Spec) -> Array:
+    """Return an array of a shape and dtype that every operation takes."""
+    if spec.dtype.kind != "f":
+        return np.zeros(spec.shape, spec.dtype)
+    ones = np.ones(spec.shape, spec.dtype)
     # Square matrices are made positive definite, for functions that take no singular ones.
-    is_square = len(shape) > 1 and shape[-1] == shape[-2]
-    return ones + np.eye(shape[-1], dtype=dtype) if is_square else ones
+    is_square = spec.ndim > 1 and spec.shape[-1] == spec.shape[-2]
+    return ones + np.eye(spec.shape[-1], dtype=spec.dtype) if is_square else ones
 
 
 def freeze(params: dict[str, Any]) -> tuple[Any, ...]:

@@ -2,7 +2,8 @@
 
 from .dot import TooLargeError
 from .drawing import draw
+from .latex import latex
 from .layout import LayoutError
 from .picture import Picture
 
-__all__ = ["LayoutError", "Picture", "TooLargeError", "draw"]
+__all__ = ["LayoutError", "Picture", "TooLargeError", "draw", "latex"]

@@ -27,13 +27,13 @@ def merge(step: Step) -> Step:
         ...     return np.concatenate([np.exp(a), np.exp(b), np.tanh(c)]), h
         >>> row = Spec((6,), np.dtype(float))
         >>> print(merge(traced(step, (row,), (row,)).step))
-        %0 = leaf h                 float64[6]
-        %1 = leaf x                 float64[6]
-        %2 = add(%0, %1)            float64[6]
-        %3 = split(%2, bounds=(4, 6), axis=0) float64[4], float64[2]
-        %4 = exp(%3.0)              float64[4]
-        %5 = split(%4, bounds=(2, 4), axis=0) float64[2], float64[2]
-        %6 = tanh(%3.1)             float64[2]
+        %0 = leaf h                              float64[6]
+        %1 = leaf x                              float64[6]
+        %2 = add(%0, %1)                         float64[6]
+        %3 = split(%2, bounds=(4, 6), axis=0)    float64[4], float64[2]
+        %4 = exp(%3.0)                           float64[4]
+        %5 = split(%4, bounds=(2, 4), axis=0)    float64[2], float64[2]
+        %6 = tanh(%3.1)                          float64[2]
         %7 = concatenate(%5.0, %5.1, %6, axis=0) float64[6]
         return %7, %0
     """

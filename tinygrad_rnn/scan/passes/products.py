@@ -25,13 +25,13 @@ def split_products(step: Step) -> Step:
         >>> row, w = Spec((4, 2), np.dtype(float)), np.ones((4, 2))
         >>> found = traced(lambda x, h: (h, np.concatenate([x, h], axis=1) @ w), (row,), (row,))
         >>> print(split_products(found.step))
-        %0 = leaf h                 float64[4, 2]
-        %1 = leaf x                 float64[4, 2]
-        %2 = leaf                   float64[4, 2]
+        %0 = leaf h                           float64[4, 2]
+        %1 = leaf x                           float64[4, 2]
+        %2 = leaf                             float64[4, 2]
         %3 = split(%2, bounds=(2, 4), axis=0) float64[2, 2], float64[2, 2]
-        %4 = matmul(%1, %3.0)       float64[4, 2]
-        %5 = matmul(%0, %3.1)       float64[4, 2]
-        %6 = add(%4, %5)            float64[4, 2]
+        %4 = matmul(%1, %3.0)                 float64[4, 2]
+        %5 = matmul(%0, %3.1)                 float64[4, 2]
+        %6 = add(%4, %5)                      float64[4, 2]
         return %0, %6
     """
     constant = constants_of(step)
@@ -72,15 +72,15 @@ def merge_products(step: Step) -> Step:
         >>> row, w, u = Spec((4, 2), np.dtype(float)), np.ones((2, 2)), np.zeros((2, 2))
         >>> found = traced(lambda x, h: (np.tanh(h @ w), x - h @ u), (row,), (row,))
         >>> print(merge_products(found.step))
-        %0 = leaf h                 float64[4, 2]
-        %1 = leaf x                 float64[4, 2]
-        %2 = leaf                   float64[2, 2]
-        %3 = leaf                   float64[2, 2]
-        %4 = concatenate(%2, %3, axis=1) float64[2, 4]
-        %5 = matmul(%0, %4)         float64[4, 4]
+        %0 = leaf h                           float64[4, 2]
+        %1 = leaf x                           float64[4, 2]
+        %2 = leaf                             float64[2, 2]
+        %3 = leaf                             float64[2, 2]
+        %4 = concatenate(%2, %3, axis=1)      float64[2, 4]
+        %5 = matmul(%0, %4)                   float64[4, 4]
         %6 = split(%5, bounds=(2, 4), axis=1) float64[4, 2], float64[4, 2]
-        %7 = tanh(%6.0)             float64[4, 2]
-        %8 = subtract(%1, %6.1)     float64[4, 2]
+        %7 = tanh(%6.0)                       float64[4, 2]
+        %8 = subtract(%1, %6.1)               float64[4, 2]
         return %7, %8
     """
     constant = constants_of(step)

@@ -21,10 +21,10 @@ def one_split(step: Step) -> Step:
         >>> row = Spec((2, 4), np.dtype(float))
         >>> found = traced(lambda x, h: (x[:, :2] * x[:, 2:3], h), (row,), (row,))
         >>> print(one_split(columns(found.step)))
-        %0 = leaf h                 float64[2, 4]
-        %1 = leaf x                 float64[2, 4]
+        %0 = leaf h                              float64[2, 4]
+        %1 = leaf x                              float64[2, 4]
         %2 = split(%1, bounds=(2, 3, 4), axis=1) float64[2, 2], float64[2, 1], float64[2, 1]
-        %3 = multiply(%2.0, %2.1)   float64[2, 2]
+        %3 = multiply(%2.0, %2.1)                float64[2, 2]
         return %3, %0
     """
     found: dict[Edge, list[Node]] = {}

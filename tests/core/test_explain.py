@@ -1,0 +1,118 @@
+"""Graph.explain: the gradient rules of every step as algebra, and the numbers that go through them."""
+
+import numpy as np
+from hypothesis import given
+
+import tinygrad_rnn as tg
+from tinygrad_rnn.core.explain import Numbers, in_numbers
+from tinygrad_rnn.scan import scan
+from tinygrad_rnn.testing.strategies import values
+
+
+def test_explain_writes_the_gradient_rules_of_every_step_as_algebra():
+    x = tg.Tensor([1.0, 2.0], requires_grad=True, name="x")
+    text = tg.Graph.of(np.sum(np.sin(x) * x)).explain()
+    assert text.splitlines() == [
+        "%0 = leaf x                             float64[2]",
+        "%1 = sin(%0)                            float64[2]",
+        "    cotangent of a: g * cos(a)",
+        "%2 = multiply(%1, %0)                   float64[2]",
+        "    cotangent of a: g * b",
+        "    cotangent of b: g * a",
+        "%3 = sum(%2, axis=(0,), keepdims=False) float64[]",
+        "    cotangent of a: broadcast_to(g, (2,))",
+        "return %3",
+    ]
+
+
+def test_explain_shows_joint_rules_addends_sums_over_broadcast_axes_and_rules_that_give_nothing():
+    x = tg.Tensor(np.ones((2, 4)), requires_grad=True)
+    row = tg.Tensor(np.ones(2), requires_grad=True)
+    first, second = np.split(x[np.array([0, 0])], 2, axis=1)
+    text = tg.Graph.of(np.sign(first) * second + row).explain()
+    assert "cotangent of a: scatter_add(g, s_[b,], shape=(2, 4))" in text
+    assert "cotangent of a: concatenate([g0, g1], axis=1)" in text
+    assert "cotangent of b: sum(g, axis=0)" in text
+    assert "cotangent of a: zeros((2, 2))" in text
+
+
+def test_explain_gives_names_to_what_it_would_write_again_and_again():
+    text = tg.Graph.of(np.sinc(tg.Tensor([0.5], requires_grad=True))).explain()
+    assert "    u = " in text and text.count("cos(u)") == 1
+
+
+def test_explain_follows_a_rule_that_looks_at_values():
+    regular = tg.Tensor(np.eye(2) + 0.1, requires_grad=True)
+    singular = tg.Tensor(np.ones((2, 2)), requires_grad=True)
+    assert "inv(a)" in tg.Graph.of(np.linalg.det(regular)).explain()
+    assert "inv(a)" not in tg.Graph.of(np.linalg.det(singular)).explain()
+
+
+def test_the_rule_of_a_compiled_loop_is_a_loop_in_the_other_direction():
+    def twice(x, h):
+        h = 2 * h + x
+        return h, h
+
+    with tg.engine("numpy"):
+        y, _ = scan(twice, tg.Tensor(np.ones(2), requires_grad=True), np.ones((3, 2)))
+    text = tg.Graph.of(y).explain()
+    assert "cotangent of a: scan(g2, g0, g1, time=3, reverse=True" in text
+    assert " at 0x" not in text
+
+
+def test_explain_says_so_where_a_rule_cannot_be_written_as_algebra():
+    scaled = tg.Primitive("scaled", lambda a: a * np.sum(a))
+    scaled.defvjp(lambda g, out, a: g * float(np.sum(a * a)))
+    text = tg.Graph.of(scaled(tg.Tensor([1.0, 2.0], requires_grad=True))).explain()
+    assert "cotangents: by the rule of scaled, which cannot be written as algebra" in text
+
+
+def test_explain_has_no_numbers_before_a_backward_pass_and_those_of_the_sweep_behind_it():
+    x = tg.Tensor([1.0, 2.0], requires_grad=True)
+    y = np.sum(np.exp(x) * x)
+    assert "out = " not in tg.Graph.of(y).explain()
+    y.backward(retain_graph=True)
+    text = tg.Graph.of(y).explain()
+    assert "    value = [1, 2]" in text and "    gradient = [5.437, 22.17]" in text
+    assert "    cotangent of a: g * b = [1, 2]" in text and "    cotangent of b: g * a = [2.718, 7.389]" in text
+    assert "    out = 17.5" in text
+    np.testing.assert_array_equal(x.grad, np.exp([1.0, 2.0]) * [2.0, 3.0])
+
+
+@given(values((3, 4)))
+def test_the_contributions_that_explain_shows_add_up_to_the_gradient(array):
+    x = tg.Tensor(array, requires_grad=True)
+    y = np.sum(np.tanh(x) * np.exp(x) + x)
+    y.backward(retain_graph=True)
+    numbers = Numbers(tg.Graph.of(y).nodes, tg.Graph.of(y).outputs)
+    passed = [
+        numbers.passed(node)[i] for node in tg.Graph.of(y) for i, parent in enumerate(node.parents) if parent is x.node
+    ]
+    assert len(passed) == 3
+    np.testing.assert_allclose(np.sum(passed, axis=0), x.grad)
+
+
+def test_explain_tells_large_tensors_by_norm_and_extremes_and_shows_what_is_not_finite():
+    assert in_numbers(np.arange(12.0)) == "shape (12,), norm 22.49, min 0, mean 5.5, max 11"
+    assert in_numbers(np.array([np.inf, np.nan])) == "[inf, nan]"
+    assert "max nan" in in_numbers(np.full(100, np.nan))
+    assert in_numbers(np.zeros((3, 0))) == "[[], [], []]"
+
+
+def test_explain_says_what_numbers_a_backward_pass_has_freed_or_lacked():
+    x = tg.Tensor([1.0, 2.0], requires_grad=True)
+    y = np.sum(np.exp(x))
+    y.backward()
+    with tg.no_grad():
+        text = tg.Graph.of(y).explain()
+    assert "cotangent of a: g * out\n" in text and "gradient = [2.718, 7.389]" in text
+    assert text.endswith("# numbers were freed by backward(); backward(retain_graph=True) keeps them")
+    several = tg.Graph.of(np.exp(x)).explain()
+    assert several.endswith("# cotangents have numbers in a graph with one result of one element")
+
+
+def test_explain_says_what_rules_a_backward_pass_has_taken_away():
+    x = tg.Tensor([1.0, 2.0], requires_grad=True)
+    y = np.sum(x * np.array([2.0, 3.0]))
+    y.backward()
+    assert "cotangents: freed by an earlier backward pass" in tg.Graph.of(y).explain()

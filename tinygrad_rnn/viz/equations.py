@@ -1,0 +1,303 @@
+"""The equations of one step and of its backward pass, as terms, derived from the graph of the step alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..core import Node, Spec, Tensor, enable_grad
+from ..core.algebra import Algebra, Term, in_order, shared
+from ..core.backward import Addend, sum_to
+from ..core.trace import Abstract, Trace, freeze
+from ..scan.step import Edge, Step, is_float, spec_at
+from .latex_names import Symbol, Symbols, symbol
+from .latex_notation import textbook
+
+_UNNAMED = "asuvwqpr"
+
+
+class Handed(NamedTuple):
+    """Stands for the cotangent that the step after this one hands back for a leaf of the state."""
+
+    number: int
+
+
+class Equation(NamedTuple):
+    """What some symbols are.
+
+    Attributes:
+        symbols: on the left; several share one right side, of which they are the parts.
+        term: on the right.
+        over_time: whether it is to be added up over all steps.
+    """
+
+    symbols: tuple[Symbol, ...]
+    term: Term
+    over_time: bool = False
+
+
+class Named:
+    """The symbols of a step's values: of inputs, parameters, states, and of what its author named.
+
+    Args:
+        step: with the names that `Traced.named` gives.
+        more: values without a name that get one all the same.
+    """
+
+    def __init__(self, step: Step, more: frozenset[Edge]) -> None:
+        self.step = step
+        self.symbols: dict[Edge, Symbol] = {}
+        self.moved: dict[int, Symbol] = {}
+        self.taken = Symbols()
+        for node in step.constants:
+            self._give((node, 0), symbol(node.name) if node.name else None, "ABCDEF", None)
+        for node in step.xs:
+            self._give((node, 0), symbol(node.name or "x", 0), "x", 0)
+        for k, (node, after) in enumerate(zip(step.carry, step.next_carry, strict=True)):
+            self._state(k, node, after)
+        names: dict[str, list[Edge]] = {}
+        for node in step.graph:
+            for slot in range(len(node.specs)):
+                name = node.name_of(slot)
+                if name and (node, slot) not in self.symbols:
+                    names.setdefault(name, []).append((node, slot))
+        for name, edges in names.items():
+            for edge in reversed(edges):  # of several values of one name, the last one keeps it
+                self.symbols[edge] = self.taken.new(symbol(name, 0))
+        for edge in step.ys:
+            if edge not in self.symbols:
+                self._give(edge, symbol("y", 0), "y", 0)
+        for node in step.graph:
+            for slot in range(len(node.specs)):
+                part_of_named = len(node.specs) > 1 and any((node, i) in self.symbols for i in range(len(node.specs)))
+                if (node, slot) not in self.symbols and (part_of_named or (node, slot) in more):
+                    self.symbols[node, slot] = self.taken.any(_UNNAMED, 0)
+
+    def _give(self, edge: Edge, wanted: Symbol | None, letters: str, time: int | None) -> None:
+        self.symbols[edge] = self.taken.new(wanted) if wanted else self.taken.any(letters, time)
+
+    def _state(self, k: int, node: Node, after: Edge) -> None:
+        """Name a leaf of the state, by the shorter of the names that it has before and after the step."""
+        before, own = node.name or "h", after[0].name_of(after[1]) if after[0].primitive is not None else None
+        is_numbered = re.fullmatch(r"h\d+", before) is not None  # by the trace, where its author gave it no name
+        now = self.taken.new(symbol(own if own and (is_numbered or len(own) < len(before)) else before, 0))
+        self.symbols[node, 0] = now._replace(time=-1)
+        if after[0].primitive is None or after in self.symbols:
+            self.moved[k] = now
+        else:
+            self.symbols[after] = now
+
+
+class Equations:
+    """All equations of a step.
+
+    Args:
+        step: with the names that `Traced.named` gives.
+        captured: the tensors and arrays that its constants stand for.
+
+    Attributes:
+        forward: those of the step.
+        backward: those of its gradients, last values first, then those of inputs and parameters.
+        handed: for each leaf of the state, the cotangent that the step hands back to the one before.
+    """
+
+    def __init__(self, step: Step, captured: list[Any]) -> None:
+        self._step, self._captured = step, captured
+        more: frozenset[Edge] = frozenset()
+        idle: frozenset[int] = frozenset()
+        while True:
+            self._names = Named(step, more)
+            self._derive(idle)
+            unused = frozenset(k for k in range(len(step.carry)) if k not in self.handed)
+            asked = self._worth_a_name()
+            if unused == idle and asked is None:
+                break
+            idle, more = unused, more | ({asked} if asked is not None else set())
+        self._give_names_to_what_is_left()
+
+    def _derive(self, idle: frozenset[int]) -> None:
+        self._algebra = textbook()
+        self._forward_terms: dict[Edge, Term] = {}
+        self.forward = self._forward()
+        sweep = _Sweep(self._step, self._captured, self._names, self._algebra, self._forward_terms, idle)
+        self.backward, self.handed, self._totals = sweep.backward, sweep.handed, sweep.totals
+
+    def _forward(self) -> list[Equation]:
+        found = []
+        symbols, terms, algebra = self._names.symbols, self._forward_terms, self._algebra
+        for node, value in zip(self._step.constants, self._captured, strict=True):
+            known = value if not isinstance(value, Tensor) else symbols[node, 0]
+            terms[node, 0] = algebra.name(known, node.specs[0])
+        for node in self._step.graph:
+            if node.primitive is None:
+                if (node, 0) not in terms:
+                    terms[node, 0] = algebra.name(symbols[node, 0], node.specs[0])
+                continue
+            operands = tuple([self._operand(node, i) for i in range(len(node.parents))])
+            several = len(node.specs) > 1
+            own = [symbols[node, slot] for slot in range(len(node.specs)) if (node, slot) in symbols]
+            if node.operation == "split" and own and node.params["axis"] == node.specs[0].ndim - 1:
+                found.append(Equation(tuple(own), operands[0]))
+            for slot, spec in enumerate(node.specs):
+                edge = (node, slot)
+                term = algebra.call(node.operation, operands, spec, freeze(node.params), slot if several else None)
+                terms[edge] = term
+                if edge in symbols:
+                    terms[edge] = algebra.name(symbols[edge], spec)
+                    if not found or found[-1].symbols != tuple(own) or len(own) == 1:
+                        found.append(Equation((symbols[edge],), term))
+        for k, now in self._names.moved.items():
+            found.append(Equation((now,), terms[self._step.next_carry[k]]))
+        return found
+
+    def _operand(self, node: Node, i: int) -> Term:
+        parent = node.parents[i]
+        assert node.args is not None
+        if parent is None:
+            return self._algebra.number(node.args[i], Spec((), node.specs[0].dtype))
+        return self._forward_terms[parent, node.slots[i]]
+
+    def _roots(self) -> list[Term]:
+        return [equation.term for equation in (*self.forward, *self.backward)] + list(self.handed.values())
+
+    def _worth_a_name(self) -> Edge | None:
+        """Return a value without a name whose cotangent would be written many times over."""
+        found = set(shared(self._roots()))
+        edges = [edge for edge, total in self._totals.items() if total in found and edge not in self._names.symbols]
+        return max(edges, key=lambda edge: edge[0].sequence) if edges else None
+
+    def _give_names_to_what_is_left(self) -> None:
+        """Give lines of their own to terms that would be written many times over and are nobody's cotangent."""
+        self.given: dict[Term, Symbol] = {}
+        for term in shared(self._roots()):
+            self.given[term] = self._names.taken.any(_UNNAMED, 0)
+        done: set[Term] = set()
+        for equations in (self.forward, self.backward):
+            lines = list(equations)
+            equations.clear()
+            for equation in lines:
+                for term in in_order([equation.term, *self._handed_in(equation.term)]):
+                    if term in self.given and term not in done:
+                        done.add(term)
+                        equations.append(Equation((self.given[term],), term))
+                equations.append(equation)
+
+    def _handed_in(self, term: Term) -> list[Term]:
+        """Return the terms of the next step that a term reads."""
+        return [self.handed[part.symbol.number] for part in in_order([term]) if isinstance(part.symbol, Handed)]
+
+
+class _Sweep:
+    """The reverse sweep over one step, on terms."""
+
+    def __init__(
+        self,
+        step: Step,
+        captured: list[Any],
+        names: Named,
+        algebra: Algebra,
+        forward: Mapping[Edge, Term],
+        idle: frozenset[int],
+    ) -> None:
+        self._step, self._names, self._forward = step, names, forward
+        self._algebra, self._trace = algebra, Trace()
+        self._inputs: dict[int, Term] = {}
+        self._values: dict[Edge, Abstract] = {}
+        self._found: dict[Edge, Any] = {}
+        self._lines: list[tuple[Symbol, int, bool]] = []
+        pairs = zip(step.constants, captured, strict=True)
+        wanted = [is_float((node, 0)) and getattr(value, "requires_grad", False) for node, value in pairs]
+        with enable_grad(), np.errstate(all="ignore"):
+            self._start(idle)
+            self._go(wanted)
+        terms = algebra.of_trace(self._trace, self._inputs, lambda made: algebra.name(np.asarray(made), _spec(made)))
+        self.backward = [Equation((left,), terms[value], over_time) for left, value, over_time in self._lines]
+        self.handed = {
+            k: terms[self._found[node, 0]._value] for k, node in enumerate(step.carry) if (node, 0) in self._found
+        }
+        self.totals = {edge: terms[total._value] for edge, total in self._found.items()}
+
+    def _start(self, idle: frozenset[int]) -> None:
+        floating = [edge for edge in self._step.ys if is_float(edge)]
+        for i, edge in enumerate(floating):
+            numbered = "" if len(floating) == 1 else rf"^{{({i + 1})}}"
+            self._add(edge, self._input(Symbol(rf"\Delta{numbered}", (), 0), spec_at(edge)))
+        for k, edge in enumerate(self._step.next_carry):
+            if is_float(edge) and k not in idle:
+                handed = self._input(Handed(k), spec_at(edge))
+                if k in self._names.moved:
+                    handed = self._line(self._names.moved[k], handed)
+                self._add(edge, handed)
+
+    def _go(self, wanted: list[bool]) -> None:
+        step, symbols = self._step, self._names.symbols
+        needed = {node for node in (*step.carry, *step.xs) if is_float((node, 0))}
+        needed |= {node for node, want in zip(step.constants, wanted, strict=True) if want}
+        for node in step.graph:
+            if node.primitive is not None and any(parent in needed for parent in node.parents):
+                needed.add(node)
+        for node in reversed(step.graph.nodes):
+            if node.primitive is None or node not in needed:
+                continue
+            gs = [self._found.get((node, slot)) for slot in range(len(node.specs))]
+            if all(g is None for g in gs):
+                continue
+            for slot, g in enumerate(gs):
+                if g is not None and (node, slot) in symbols:
+                    gs[slot] = self._line(symbols[node, slot], g)
+            self._pull(node, gs, needed)
+        for leaf, want in [*[(x, is_float((x, 0))) for x in step.xs], *zip(step.constants, wanted, strict=True)]:
+            if want and (leaf, 0) in self._found:
+                self._line(symbols[leaf, 0], self._found[leaf, 0], over_time=leaf in step.constants)
+
+    def _pull(self, node: Node, gs: list[Any], needed: set[Node]) -> None:
+        assert node.primitive is not None and node.args is not None
+        args = [
+            node.args[i] if parent is None else self._value((parent, slot))
+            for i, (parent, slot) in enumerate(zip(node.parents, node.slots, strict=True))
+        ]
+        outs = [self._value((node, slot)) for slot in range(len(node.specs))]
+        edges = list(zip(node.parents, node.slots, strict=True))
+        needs = [parent is not None and parent in needed and is_float((parent, slot)) for parent, slot in edges]
+        pulled = node.primitive.pull(gs, outs, args, needs, node.params)
+        for need, cotangent, (parent, slot) in zip(needs, pulled, edges, strict=True):
+            if need and cotangent is not None:
+                assert parent is not None
+                self._add((parent, slot), cotangent)
+
+    def _add(self, edge: Edge, cotangent: Any) -> None:
+        spec = spec_at(edge)
+        if type(cotangent) is Addend:
+            cotangent = cotangent.primitive(*cotangent.args, **cotangent.params)
+        if cotangent.shape != spec.shape:
+            cotangent = sum_to(cotangent, spec)
+        if not isinstance(cotangent, Abstract):
+            if not np.any(cotangent):
+                return
+            cotangent = self._input(np.asarray(cotangent), spec)
+        self._found[edge] = self._found[edge] + cotangent if edge in self._found else cotangent
+
+    def _line(self, of: Symbol, cotangent: Abstract, over_time: bool = False) -> Abstract:
+        """Write down what the cotangent of a named value is, and return its symbol."""
+        left = of._replace(prefix=r"\delta ")
+        self._lines.append((left, cotangent._value, over_time))
+        return self._input(left, cotangent._spec)
+
+    def _input(self, stands_for: Any, spec: Spec) -> Abstract:
+        made = self._trace.input(spec)
+        self._inputs[made._value] = self._algebra.name(stands_for, spec)
+        return made
+
+    def _value(self, edge: Edge) -> Abstract:
+        if edge not in self._values:
+            made = self._trace.input(spec_at(edge))
+            self._inputs[made._value] = self._forward[edge]
+            self._values[edge] = made
+        return self._values[edge]
+
+
+def _spec(made: Any) -> Spec:
+    return Spec(made.shape, made.dtype)
