@@ -161,7 +161,7 @@ def _jvp(
 
 @lru_cache
 def _zeros(spec: Any) -> Array:
-    # What a sum starts from, be it as large as a weight, takes no memory; specs are one object for each shape and dtype.
+    # What a sum starts from, be it as large as a weight, takes no memory.
     return np.broadcast_to(np.zeros((), spec.dtype), spec.shape)
 
 
