@@ -348,8 +348,8 @@ def refuse_kept(trace: Trace, function: Any) -> None:
     if kept:
         raise TraceError(
             f"{name_of(function)} keeps a tensor of shape {kept[0].shape} that it was given or made, such as by "
-            "append() to a list; a compiled loop would do that once and not at every step, and its value would never be "
-            "known. Hand it on as part of the output or of the state, or choose engine='eager'"
+            "append() to a list; a compiled loop would do that once and not at every step, and its value would never "
+            "be known. Hand it on as part of the output or of the state, or choose engine='eager'"
         )
 
 
