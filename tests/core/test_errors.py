@@ -194,6 +194,14 @@ def test_ways_of_writing_that_ask_no_array_fail_as_for_any_read_only_one(write):
     np.testing.assert_array_equal(x.data, [2, 1])
 
 
+def test_the_data_may_be_read_by_what_writes_elsewhere():
+    x, buffer = tg.Tensor([1.0, 2.0]), np.zeros(2)
+    np.copyto(buffer, x.data)
+    np.putmask(buffer, x.data > 1, x.data * 10)
+    np.add.at(buffer, [0], x.data[:1])
+    np.testing.assert_array_equal(buffer, [2, 20])
+
+
 def test_a_copy_of_the_data_may_be_written():
     x = tg.Tensor([1.0, 2.0])
     copy = x.data.copy()
