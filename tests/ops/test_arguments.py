@@ -91,6 +91,7 @@ CALLS = {
     "solve of a stack for a vector": (lambda a, b: np.linalg.solve(a + 9 * np.eye(3), b), (2, 3, 3), (3,)),
     "sign and logarithm of a determinant": (lambda a: np.linalg.slogdet(a - 9 * np.eye(3)), (2, 3, 3)),
     "norm by default": (np.linalg.norm, (2, 3)),
+    "matrix norm by default": (np.linalg.matrix_norm, (2, 3)),
     "norm, kept": (lambda a: np.linalg.norm(a, keepdims=True), (2, 3)),
     "norm along an axis": (lambda a: np.linalg.norm(a, axis=-2), (2, 3)),
     "norm along a tuple": (lambda a: np.linalg.norm(a, 1, (1,), keepdims=True), (2, 3)),
