@@ -1,0 +1,2 @@
+function openExport() {}
+function showHelp() {}
