@@ -11,7 +11,7 @@ from ..layout import render
 from .scene import Box, Scene
 
 _INCH = 72.0
-_HEAD = 'digraph {rankdir=BT; nodesep=0.2; ranksep=0.3; node [shape=box fixedsize=true label=""];'
+_HEAD = 'digraph {rankdir=BT; nodesep=0.2; ranksep=0.3; node [shape=box fixedsize=true label=""]; edge [arrowhead=none];'
 
 
 class Places(NamedTuple):
@@ -102,6 +102,6 @@ class _Band:
             parts.append(f"n{number} [width={width / _INCH:.3f} height={height / _INCH:.3f}];")
         for i, child in enumerate(self._inside):
             if len(child) == len(scope) + 1 and child[: len(scope)] == scope:
-                parts.append(f'subgraph cluster_{i} {{margin=9; label="module"; fontsize=11;')
+                parts.append(f'subgraph cluster_{i} {{margin=9; label="module"; labelloc=b; fontsize=13;')
                 self._write(child, parts)
                 parts.append("}")

@@ -92,11 +92,25 @@ function nameOf(node, slot = 0) {
   return texts[nodes[node].names[slot]] || "";
 }
 
+// A leaf's name without what all others do without.
+const shortNames = new Map();
+{
+  const names = nodes.map((made, node) => (made.rules === undefined ? texts[made.names[0]] : ""));
+  names.forEach((name, node) => {
+    const parts = name.split(".");
+    let count = 1;
+    const suffix = () => parts.slice(-count).join(".");
+    const isShared = () => names.some((other) => other !== name && (other === suffix() || other.endsWith(`.${suffix()}`)));
+    while (count < parts.length && isShared()) count++;
+    shortNames.set(node, suffix());
+  });
+}
+
 function reference(node, slot = 0) {
   const many = nodes[node].types.length > 1;
   const isLeaf = nodes[node].rules === undefined;
   const name = nameOf(node, slot);
-  if (isLeaf && name) return name;
+  if (isLeaf && name) return shortNames.get(node);
   return `%${node}${many ? `.${slot}` : ""}`;
 }
 

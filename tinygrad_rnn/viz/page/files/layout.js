@@ -72,9 +72,10 @@ function summaryOf(module, band) {
     const count = [...parameters].reduce((sum, node) => sum + nodes[node].size, 0);
     const last = inside.filter((box) => box.argument < 0 && nodes[box.node].rules !== undefined).at(-1);
     const several = last !== undefined && nodes[last.node].types.length > 1;
+    const name = last === undefined || several ? "" : nameOf(last.node).replace(/\d+$/, "");
     summaries.set(key, {
       title: texts[modules[module][0]] || "module",
-      note: `${operations.size} op${operations.size === 1 ? "" : "s"}${count ? `, ${count.toLocaleString("en")} params` : ""}`,
+      note: `${name ? `${name}: ` : ""}${operations.size} op${operations.size === 1 ? "" : "s"}${count ? `, ${count.toLocaleString("en")} params` : ""}`,
       size: last === undefined || several ? Infinity : nodes[last.node].size,
     });
   }
@@ -100,11 +101,8 @@ function framesOf(units) {
   for (const frame of kept) {
     let room = { left: frame.left, right: frame.right, top: frame.top, bottom: frame.bottom };
     for (const inner of sized) if (chainOf[inner.module].includes(frame.module)) room = union(room, inner);
-    const path = [];
-    for (let at = lowest(frame, frames); at > 0; at = modules[at][1]) {
-      path.unshift(texts[modules[at][0]]);
-      if (kept.some((other) => other.module === modules[at][1])) break;
-    }
+    const path = [texts[modules[frame.module][0]]];
+    for (let at = lowest(frame, frames); at !== frame.module; at = modules[at][1]) path.splice(1, 0, texts[modules[at][0]]);
     sized.push({
       module: frame.module, label: path.join(" / "),
       left: room.left - GAP.frame, right: room.right + GAP.frame, top: room.top - GAP.frame - GAP.label, bottom: room.bottom + GAP.frame,
@@ -164,14 +162,44 @@ function bandLayout(number, closed) {
   const y = squeezed(down, 24);
   const moved = (item) => ({ ...item, left: x(item.left), right: x(item.right), top: y(item.top), bottom: y(item.bottom) });
   const placed = new Map([...units].map(([key, unit]) => [key, moved(unit)]));
-  const all = [...placed.values(), ...frames.map(moved)];
+  const outlines = frames.map(moved);
+  if (closed.size) straighten(placed, outlines, number);
+  const all = [...placed.values(), ...outlines];
+  const edge = Math.min(...all.map((item) => item.left));
+  if (closed.size) all.forEach((item) => Object.assign(item, { left: item.left - edge, right: item.right - edge }));
   const paths = new Map(bands[number].paths.map(([tail, head, points]) => [
-    `${tail}.${head}`, points.map((value, i) => (i % 2 ? y(value) : x(value))),
+    `${tail}.${head}`, points.map((value, i) => (i % 2 ? y(value) : x(value) - (closed.size ? edge : 0))),
   ]));
   return {
-    units: placed, frames: frames.map(moved), paths,
+    units: placed, frames: outlines, paths,
     width: Math.max(...all.map((item) => item.right)), height: Math.max(...all.map((item) => item.bottom)),
   };
+}
+
+// Where modules are closed, boxes move to the side until those that are connected stand one above another.
+function straighten(units, frames, number) {
+  const keyOf = (role) => [...chainOf[moduleOfRole[number][role]].map((module) => `m${module}`), `r${role}`].find((key) => units.has(key));
+  const pairs = bands[number].paths.map(([tail, head]) => [keyOf(tail), keyOf(head)]).filter(([tail, head]) => tail !== head);
+  const centre = (unit) => (unit.left + unit.right) / 2;
+  for (let round = 0; round < 8; round++) {
+    for (const [key, unit] of units) {
+      const beside = pairs.filter((pair) => pair.includes(key)).map(([tail, head]) => centre(units.get(tail === key ? head : tail)));
+      if (!beside.length) continue;
+      const wanted = beside.reduce((sum, x) => sum + x, 0) / beside.length - centre(unit);
+      const chain = chainOf[unit.inside];
+      const others = [...[...units.values()].filter((other) => other !== unit), ...frames.filter((frame) => !chain.includes(frame.module))]
+        .filter((other) => other.top < unit.bottom + 12 && other.bottom > unit.top - 12);
+      const around = frames.filter((frame) => chain.includes(frame.module));
+      const low = Math.max(0 - unit.left, ...around.map((frame) => frame.left + GAP.frame - unit.left),
+        ...others.filter((other) => centre(other) < centre(unit)).map((other) => other.right + GAP.between - unit.left));
+      const high = Math.min(...around.map((frame) => frame.right - GAP.frame - unit.right),
+        ...others.filter((other) => centre(other) >= centre(unit)).map((other) => other.left - GAP.between - unit.right));
+      const shift = Math.max(Math.min(0, low), Math.min(Math.max(0, high), wanted));
+      unit.shifted ||= Math.abs(shift) > 1;
+      unit.left += shift;
+      unit.right += shift;
+    }
+  }
 }
 
 // The layout of all: shapes with rectangles, and curves between them.
@@ -221,7 +249,7 @@ function shapesOf(placed, offsets, loops, shown, pitch, folded) {
       shapes.set(key, {
         key, band: box.band, time: box.time, boxes: [], isOpen, module: unit.module,
         left: left + unit.left, right: left + unit.right, top: top + unit.top, bottom: top + unit.bottom,
-        shiftX: left, shiftY: top,
+        shiftX: left, shiftY: top, shifted: unit.shifted,
         kind: isOpen ? box.kind : "closed", title: isOpen ? box.title : unit.title, note: isOpen ? box.note : unit.note,
         numbers: isOpen ? box.numbers : unit.numbers,
       });
@@ -259,6 +287,7 @@ function captionsAndFrames(placed, offsets, loops, shown, pitch, folded) {
 // Curves between shapes; all values that go from one shape to another share one.
 function curvesOf({ ofBox, all }, placed, folded) {
   const curves = new Map();
+  let loopsSoFar = 0;
   lines.forEach(([tail, head, slot], number) => {
     const from = boxAt[tail];
     const to = boxAt[head];
@@ -269,12 +298,12 @@ function curvesOf({ ofBox, all }, placed, folded) {
     if (first === undefined || second === undefined || (first === second && !isLoop)) return;
     const key = `${first.key}>${second.key}${isLoop ? "~" : ""}${first.isOpen ? slot : ""}`;
     if (!curves.has(key)) {
-      const path = !isLoop && from.time === to.time && first.isOpen && second.isOpen ? placed[from.band].paths.get(`${from.role}.${to.role}`) : undefined;
+      const path = !isLoop && from.time === to.time && first.isOpen && second.isOpen && !first.shifted && !second.shifted ? placed[from.band].paths.get(`${from.role}.${to.role}`) : undefined;
       const inBand = from.band === to.band;
       curves.set(key, {
         lines: [], isLoop, isWeak: from.kind === "parameter" || from.kind === "constant", first, second,
         name: isLoop ? nameOf(from.node, slot) : "", step: to.time - from.time,
-        points: path && inBand ? path.map((value, i) => value + (i % 2 ? first.shiftY : first.shiftX)) : bow(first, second, from, to, slot, isLoop),
+        points: path && inBand ? path.map((value, i) => value + (i % 2 ? first.shiftY : first.shiftX)) : isLoop ? around(first, second, placed, loopsSoFar++) : bow(first, second, from, to, slot),
       });
     }
     curves.get(key).lines.push(number);
@@ -282,14 +311,24 @@ function curvesOf({ ofBox, all }, placed, folded) {
   return [...curves.values()];
 }
 
-// The four points of a curve: to the side between steps, upwards otherwise.
-function bow(first, second, from, to, slot, isLoop) {
-  const middle = (shape) => (shape.top + shape.bottom) / 2;
+const middle = (shape) => (shape.top + shape.bottom) / 2;
+
+// The points of a curve from a step to the next one, beside the one column that is shown.
+function around(first, second, placed, number) {
+  const edge = first.shiftX + placed[first.band].width + 14 + 22 * number;
+  const [top, bottom] = [middle(first), middle(second)];
+  const bend = Math.min(40, Math.abs(bottom - top) / 2);
+  const way = bottom > top ? bend : -bend;
+  return [
+    first.right, top, (first.right + edge) / 2, top, edge, top, edge, top + way,
+    edge, top + way, edge, bottom - way, edge, bottom - way,
+    edge, bottom, (second.right + edge) / 2, bottom, second.right, bottom,
+  ];
+}
+
+// The points of a curve between shapes: to the side between steps, upwards otherwise.
+function bow(first, second, from, to, slot) {
   const count = nodes[from.node].types.length;
-  if (isLoop) {
-    const right = Math.max(first.right, second.right) + 70;
-    return [first.right, middle(first), right, middle(first), right, middle(second), second.right, middle(second)];
-  }
   if (from.band === to.band && from.time !== to.time) {
     const forward = to.time > from.time;
     const x = forward ? first.right : first.left;

@@ -12,14 +12,13 @@ const state = {
 };
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const initial = content.view;
-const moduleTimes = allTimes;
 
 function redraw(keepView = false) {
   const before = { x: view.x, y: view.y, scale: view.scale };
   draw(state);
   light(state);
   if (keepView) Object.assign(view, before);
-  else fit();
+  else fitAround(nodeAt(state.step));
   apply();
 }
 
@@ -150,11 +149,11 @@ function button(name, text, label, action, parent) {
 
 function makeControls() {
   const controls = document.getElementById("controls");
-  button("first", "⏮", "To the first step (Home)", () => goTo(0), controls);
+  button("first", "|◀", "To the first step (Home)", () => goTo(0), controls);
   button("back", "◀", "One step back (←)", () => goTo(state.step - 1), controls);
   button("play", "▶ play", "Play or pause (space)", () => setPlaying(!state.playing), controls);
   button("next", "▶", "One step on (→)", () => goTo(state.step + 1), controls);
-  button("last", "⏭", "To the last step (End)", () => goTo(stepCount - 1), controls);
+  button("last", "▶|", "To the last step (End)", () => goTo(stepCount - 1), controls);
   button("turn", "⇄", "Forward or backward at this node (b)", turn, controls);
   controls.append(element("label", {}, element("span", { class: "hidden" }, "Step"), element("input", { type: "range", id: "walk", min: 0, max: stepCount - 1, step: 1 })));
   controls.append(element("output", { id: "where" }));
@@ -180,11 +179,7 @@ function makeControls() {
 }
 
 function closeAll() {
-  const used = new Set(boxAt.map((box) => box.module));
-  for (const module of used) {
-    const [, inner] = [chainOf[module][0], chainOf[module].at(-1)];
-    if (inner) state.closed.add(chainOf[module].find((at) => at === inner));
-  }
+  for (const { module } of boxAt) if (module) state.closed.add(module);
   redraw();
   show();
 }

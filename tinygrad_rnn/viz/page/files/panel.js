@@ -249,7 +249,7 @@ function arrivals(node, slot, state) {
   }
   if (total.isHooked) parts.push(element("p", {}, "A hook put another gradient in the place of the sum."));
   parts.push(tensorView(sum, list.length > 1 || isLeaf ? `${symbol} = the sum` : symbol, state.cell));
-  if (!total.isHooked) parts.push(element("p", { class: "check" }, agreement(list, sum, total, symbol)));
+  if (!total.isHooked && (list.length > 1 || isLeaf)) parts.push(element("p", { class: "check" }, agreement(list, sum, total, symbol)));
   return parts;
 }
 

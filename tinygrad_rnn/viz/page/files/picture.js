@@ -55,16 +55,16 @@ function draw(state) {
 }
 
 function loopLabel(curve) {
-  const [, , x, y1, , y2] = curve.points;
+  const [x, y1, y2] = [curve.points[6], curve.points[7], curve.points[13]];
   const step = curve.step === 1 ? "t − 1 → t" : curve.step === -1 ? "t + 1 → t" : `${curve.step} steps`;
-  return drawn("text", { x: x - 14, y: (y1 + y2) / 2, class: "loop" }, `${curve.name ? `${curve.name}: ` : ""}${step}`);
+  return drawn("text", { x: x + 5, y: (y1 + y2) / 2, class: "loop" }, `${curve.name ? `${curve.name}: ` : ""}${step}`);
 }
 
 function boundsOf(layout) {
   const all = [...layout.shapes.all, ...layout.frames];
   return {
     left: Math.min(...all.map((item) => item.left)) - 20,
-    right: Math.max(...all.map((item) => item.right)) + (layout.curves.some((curve) => curve.isLoop) ? 120 : 20),
+    right: Math.max(...all.map((item) => item.right)) + (layout.curves.some((curve) => curve.isLoop) ? 170 : 20),
     top: Math.min(...all.map((item) => item.top)) - 20,
     bottom: Math.max(...all.map((item) => item.bottom), ...layout.captions.map((caption) => caption.y)) + 20,
   };
@@ -210,6 +210,16 @@ function zoom(factor, x = room().width / 2, y = room().height / 2) {
 
 function shapesShowing(node) {
   return [...view.shapes.values()].filter((shape) => shape.boxes.some((box) => box.node === node && box.argument < 0));
+}
+
+// All of it where it can be read, else the part around a node.
+function fitAround(node) {
+  fit();
+  if (view.scale >= 0.5) return;
+  const { top, bottom } = view.bounds;
+  view.scale = Math.max(0.5, Math.min(1, room().height / (bottom - top)));
+  view.x = view.y = 1e9;
+  follow(node, true);
 }
 
 // Move the view so that a node can be seen, if it cannot.
