@@ -116,7 +116,7 @@ class Content:
                 found.append([-1, self._text(labels.number(arg))])
             else:
                 known = self._playback is not None and isinstance(arg, np.ndarray) and arg.dtype.kind in "fiub"
-                found.append([-2, self._array(arg) if known else -1, self._text(" ".join(labels.constant(arg)))])
+                found.append([-2, self._array(arg) if known else -1, self._text(_constant(arg))])
         return found
 
     def _rule(self, node: Node) -> int:
@@ -181,3 +181,9 @@ class Content:
                     hooked = bool(node.watches and slot in node.watches and node.watches[slot].hooks)
                     totals.append([self.graph.number(node), slot, self._array(cotangent), off, int(hooked)])
         return {"contributions": contributions, "totals": totals}
+
+
+def _constant(arg: Any) -> str:
+    """Return how a formula calls a constant."""
+    title, shape = labels.constant(arg)
+    return f"{title if title in ('zeros', 'ones') else 'array'}{shape}"

@@ -11,7 +11,19 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-_SCRIPTS = ("data.js", "walk.js", "layout.js", "picture.js", "panel.js", "tape.js", "export.js", "main.js")
+_SCRIPTS = (
+    "data.js",
+    "walk.js",
+    "layout.js",
+    "picture.js",
+    "panel.js",
+    "tape.js",
+    "paint.js",
+    "gif.js",
+    "zip.js",
+    "export.js",
+    "main.js",
+)
 
 
 def document(title: str, data: Any, still: str) -> str:

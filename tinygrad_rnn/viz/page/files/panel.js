@@ -156,6 +156,7 @@ function showStep(state) {
   }
   if (isBackward(state.step)) parts.push(...backwardPart(node, state));
   else parts.push(...forwardPart(node, state));
+  parts.push(element("p", { class: "dim whole" }, wholeText()));
   panel.replaceChildren(...parts);
 }
 
@@ -267,15 +268,19 @@ function differenceOf(list, sum, total) {
   return added.data.reduce((most, x, i) => (Object.is(x, sum.data[i]) || x === sum.data[i] ? most : Math.max(most, Math.abs(x - sum.data[i]))), 0);
 }
 
+// In a row: a few numbers, or a heat map with the norm.
+function smallView(array, label, sign) {
+  if (array.isWhole && array.size <= 3) return element("span", { class: "small" }, sign + [...array.data].map(formatted).join(", "));
+  return element("span", { class: "small" }, sign, heatMap(array, label), `norm ${formatted(array.norm)}`);
+}
+
 function arrival(contribution, array, sum, state) {
   const arrived = hasSent(contribution.node, state.step);
   const place = Math.min(state.cell, array.size - 1);
   const time = timeText(contribution.node);
   const row = element("li", { class: arrived ? "here" : "awaited" });
   row.append(element("span", {}, `${time ? `${time}, ` : ""}from `, link(contribution.node, reference(contribution.node))));
-  row.append(element("span", { class: "small" }, array.size === 1 ? formatted(array.isWhole ? array.data[0] : NaN) : null, array.size === 1 ? null : heatMap(array, "contribution"),
-    array.size === 1 ? null : ` norm ${formatted(array.norm)}`));
-  row.append(element("span", { class: "small sum" }, "Σ ", sum.size === 1 ? formatted(sum.data[0]) : heatMap(sum, "running sum"), sum.size === 1 ? null : ` norm ${formatted(sum.norm)}`));
+  row.append(smallView(array, "contribution", ""), smallView(sum, "running sum", "Σ "));
   if (array.isWhole && array.size > 1) {
     row.title = `element ${indexOf(place, array.shape).join(", ")}: ${exact(array.data[place])}, running sum ${exact(sum.data[place])}`;
   }

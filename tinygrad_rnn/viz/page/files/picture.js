@@ -113,22 +113,31 @@ function tooltipOf(shape) {
   return parts.join("\n");
 }
 
+function rowsOf(shape) {
+  const box = shape.main;
+  const isConstant = box.kind === "constant";
+  return [
+    [arrayOf(isConstant ? box.record : nodes[box.node].values[0]), "value"],
+    [isConstant ? null : totalOf(box.node, 0), "slope"],
+  ];
+}
+
+function strengthOf(array, number) {
+  const most = Math.max(Math.abs(array.least), Math.abs(array.most)) || 1;
+  return 0.08 + 0.4 * (Number.isFinite(number) ? Math.abs(number) / most : 1);
+}
+
 // Two rows of numbers in a box: the value and, once it has arrived, the cotangent.
 function numberRows(shape, top) {
-  const box = shape.main;
-  const value = arrayOf(box.kind === "constant" ? box.record : nodes[box.node].values[0]);
-  const slope = box.kind === "constant" ? null : totalOf(box.node, 0);
   const rows = [];
-  [[value, "value"], [slope, "slope"]].forEach(([array, name], row) => {
+  rowsOf(shape).forEach(([array, name], row) => {
     if (array === null || !array.isWhole) return;
     const width = (shape.right - shape.left - 6) / array.size;
-    const most = Math.max(Math.abs(array.least), Math.abs(array.most)) || 1;
     const group = drawn("g", { class: name });
     array.data.forEach((number, i) => {
       const x = shape.left + 3 + i * width;
-      const strength = Number.isFinite(number) ? Math.abs(number) / most : 1;
       const cell = drawn("rect", { x: x + 0.5, y: top + row * 17, width: width - 1, height: 16, class: number < 0 ? "minus" : "plus" });
-      cell.style.fillOpacity = 0.08 + 0.4 * strength;
+      cell.style.fillOpacity = strengthOf(array, number);
       group.append(cell, drawn("text", { x: x + width / 2, y: top + row * 17 + 12, class: "number" }, brief(number)));
     });
     rows.push(group);
@@ -154,7 +163,8 @@ function light(state) {
   for (const curve of view.curves) lightCurve(curve, node, backward, state.step);
 }
 
-function lightCurve(curve, node, backward, step) {
+// Whether a value goes along a curve at this step, or its cotangent has come back along it.
+function statusOf(curve, node, backward, step) {
   let lit = false;
   let flowed = false;
   let pending = true;
@@ -166,6 +176,11 @@ function lightCurve(curve, node, backward, step) {
     if (backward && !isConstant && hasSent(reader, step)) flowed = true;
     if (backward || isComputed(reader, step)) pending = false;
   }
+  return { lit, flowed, pending };
+}
+
+function lightCurve(curve, node, backward, step) {
+  const { lit, flowed, pending } = statusOf(curve, node, backward, step);
   const name = `curve${lit ? " lit" : flowed ? " flowed" : ""}${pending ? " pending" : ""}${curve.isWeak ? " weak" : ""}`;
   if (curve.path.getAttribute("class") !== name) {
     curve.path.setAttribute("class", name);
