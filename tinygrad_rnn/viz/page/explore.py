@@ -116,7 +116,7 @@ def explore(
         loss, inputs, names = _called(what, examples)
     else:
         raise ConfigError(f"cannot explore a {type(what).__name__}; give a loss, or a module with examples=(…)")
-    page = page_of(loss, inputs, names, title=title or labels.clean(_title(what), 80), values=values)
+    page = page_of(loss, inputs, names, title=title or _title(what), values=values)
     if path is not None:
         page.save(path)
     return page
@@ -149,7 +149,7 @@ def page_of(
     data = content.as_json()
     shut = [i for i, path in enumerate(content.modules) if path and path[-1] in closed]
     data["view"] = {"folded": len(data["boxes"]) > _FOLD and any(band["times"] for band in data["bands"]), "closed": shut}
-    return Page(document(title, data, still(content.scene, content.places)))
+    return Page(document(labels.clean(title, 120), data, still(content.scene, content.places)))
 
 
 def _title(what: Any) -> str:

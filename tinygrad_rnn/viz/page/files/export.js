@@ -18,7 +18,7 @@ function framesOfWalk() {
 
 function canvasFor(width) {
   const { left, right, top, bottom } = view.bounds;
-  const height = Math.max(160, Math.min(1600, Math.round((width * (bottom - top)) / (right - left)) + 34));
+  const height = Math.max(160, Math.min(0.9 * width, Math.round((width * (bottom - top)) / (right - left)) + 34));
   return element("canvas", { width, height });
 }
 

@@ -291,10 +291,10 @@ function curvesOf({ ofBox, all }, placed, folded) {
   lines.forEach(([tail, head, slot], number) => {
     const from = boxAt[tail];
     const to = boxAt[head];
-    let first = ofBox.get(tail);
-    const second = ofBox.get(head);
     const isLoop = folded && from.band === to.band && from.time !== to.time;
-    if (isLoop) first = all.find((shape) => shape.boxes.some((box) => box.band === from.band && box.role === from.role && box.kind === from.kind));
+    const inPlaceOf = (box) => all.find((shape) => shape.boxes.some((other) => other.band === box.band && other.role === box.role));
+    const first = isLoop ? inPlaceOf(from) : ofBox.get(tail);
+    const second = isLoop ? inPlaceOf(to) : ofBox.get(head);
     if (first === undefined || second === undefined || (first === second && !isLoop)) return;
     const key = `${first.key}>${second.key}${isLoop ? "~" : ""}${first.isOpen ? slot : ""}`;
     if (!curves.has(key)) {
@@ -306,7 +306,7 @@ function curvesOf({ ofBox, all }, placed, folded) {
         points: path && inBand ? path.map((value, i) => value + (i % 2 ? first.shiftY : first.shiftX)) : isLoop ? around(first, second, placed, loopsSoFar++) : bow(first, second, from, to, slot),
       });
     }
-    curves.get(key).lines.push(number);
+    if (!isLoop || ofBox.has(head)) curves.get(key).lines.push(number);
   });
   return [...curves.values()];
 }

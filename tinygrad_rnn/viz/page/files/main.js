@@ -12,11 +12,14 @@ const state = {
 };
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const initial = content.view;
+let hits = [];
+let hit = -1;
 
 function redraw(keepView = false) {
   const before = { x: view.x, y: view.y, scale: view.scale };
   draw(state);
   light(state);
+  markHits();
   if (keepView) Object.assign(view, before);
   else fitAround(nodeAt(state.step));
   apply();
@@ -91,16 +94,13 @@ function setFolded(folded) {
   show();
 }
 
+// To the node that does at another time step what this one does, or to the first one there.
 function setTime(time) {
-  state.time = nearest(time);
-  const node = nodeAt(state.step);
-  const spot = boxOfNode.get(node);
-  const same = boxAt.find((box) => spot && box.band === spot.band && box.role === spot.role && box.time === state.time && box.argument < 0 && nodes[box.node].rules !== undefined);
+  const at = nearest(time);
+  const spot = boxOfNode.get(nodeAt(state.step));
+  const there = boxAt.filter((box) => box.time === at && box.argument < 0 && nodes[box.node].rules !== undefined);
+  const same = there.find((box) => spot && box.band === spot.band && box.role === spot.role) ?? there[0];
   if (same) goTo(stepOf(same.node, isBackward(state.step)) ?? state.step);
-  else {
-    const first = boxAt.find((box) => box.time === state.time && nodes[box.node].rules !== undefined);
-    if (first) goTo(stepOf(first.node, isBackward(state.step)) ?? state.step);
-  }
 }
 
 // The address.
@@ -215,18 +215,19 @@ function changeTheme() {
 
 // Search: a text in names, operations and modules.
 
-let hits = [];
-let hit = -1;
-
 function search(text) {
   const wanted = text.trim().toLowerCase();
   hits = wanted ? forwardOrder.filter((node) => searchable(node).includes(wanted)) : [];
   hit = -1;
+  markHits();
+  document.getElementById("found").textContent = wanted ? `${hits.length} found` : "";
+}
+
+function markHits() {
   const found = new Set(hits);
   for (const shape of view.shapes.values()) {
     shape.group.classList.toggle("found", shape.boxes.some((box) => box.argument < 0 && found.has(box.node)));
   }
-  document.getElementById("found").textContent = wanted ? `${hits.length} found` : "";
 }
 
 function searchable(node) {
@@ -243,8 +244,7 @@ function nextHit(by) {
   const parents = closedAround(nodes[node].module, state.closed);
   if (parents !== nothing && nodes[node].rules !== undefined) setClosed(parents, false);
   select(node);
-  search(document.getElementById("search").value);
-  hit = hits.indexOf(node);
+  markHits();
 }
 
 const KEYS = {
