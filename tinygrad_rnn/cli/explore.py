@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,6 @@ def explore_run(run: train.Run, text: str | None, seed: int, values: bool) -> Pa
     with keep_values():
         logits, _ = run.model(ids[:-1, None])
         loss: Tensor = nn.cross_entropy(logits, ids[1:, None])
-    captions = {t: f"{now!r} → {after!r}" for t, (now, after) in enumerate(zip(text, text[1:], strict=False))}
+    captions = {t: f"{now!r} → {after!r}" for t, (now, after) in enumerate(pairwise(text))}
     title = f"{run.folder.name}: {run.config.cell} after {run.step:,} steps reads {text!r}"
     return page_of(loss, {}, {}, title=title, values=values, captions=captions)

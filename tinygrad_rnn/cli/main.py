@@ -168,7 +168,9 @@ def _explore(options: argparse.Namespace) -> None:
     values = not options.no_values
     page = explore(options.what, options.text, options.cell, options.hidden, options.seed, values)
     page.save(options.out)
-    print(f"{options.out}, {len(page.html) / 1024:,.0f} KB: open it in a browser. → and ← take a step, ? lists the keys.")
+    print(
+        f"{options.out}, {len(page.html) / 1024:,.0f} KB: open it in a browser. → and ← take a step, ? lists the keys."
+    )
 
 
 def _draw(run: train.Run) -> None:

@@ -65,5 +65,3 @@ def browse(_chromium, tmp_path):
     yield browse
     for context in contexts:
         context.close()
-
-

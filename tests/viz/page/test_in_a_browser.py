@@ -166,7 +166,9 @@ def test_a_link_holds_the_place(browse, hello):
     assert again.text("#where") == opened.text("#where") and again.text("#fold") == "unfold time"
 
 
-@pytest.mark.parametrize("place", ["#step=-3&dir=x", "#step=1e99&dir=back", "#node=99999&closed=abc.-1.77", "#%00<b>=1"])
+@pytest.mark.parametrize(
+    "place", ["#step=-3&dir=x", "#step=1e99&dir=back", "#node=99999&closed=abc.-1.77", "#%00<b>=1"]
+)
 def test_a_broken_link_opens_the_page_all_the_same(browse, hello, place):
     opened = browse(hello, place)
     assert opened.errors == [] and opened.text("#where")

@@ -74,7 +74,7 @@ def spots(graph: Graph) -> dict[Node, Spot]:
         ...     with tg.scope("rnn"), tg.scope(t):
         ...         h = np.tanh(h)
         >>> [(spot.band, spot.time) for spot in spots(tg.Graph.of(np.sum(h))).values()]
-        [(1, 0), (1, 1), (1, 2), (2, None)]
+        [(0, 0), (0, 1), (0, 2), (1, None)]
     """
     times, loops = _in_loops(graph)
     _absorb(graph, times, loops)
@@ -176,8 +176,8 @@ def _absorb(graph: Graph, times: dict[Node, int], loops: dict[Node, int]) -> Non
 
 
 def _levels(graph: Graph, loops: dict[Node, int]) -> dict[Node | int, int]:
-    """Return how many bands lie below each loop, and below each node outside of them: odd for loops, even for others."""
-    levels: dict[Node | int, int] = {number: 1 for number in loops.values()}
+    """Return how high each loop, and each node outside of loops, stands above what it reads: loops at odd levels."""
+    levels: dict[Node | int, int] = dict.fromkeys(loops.values(), 1)
     changed = True
     while changed:
         changed = False

@@ -173,7 +173,7 @@ class Content:
             contributions.append([*numbers, self._array(array), running])
         totals = []
         for node in self.graph:
-            for slot, spec in enumerate(node.specs):
+            for slot in range(len(node.specs)):
                 cotangent = playback.cotangent(node, slot)
                 if cotangent is not None:
                     total = sums.get((node, slot))

@@ -44,8 +44,7 @@ def document(title: str, data: Any, still: str) -> str:
     """
     script, style = _script(), _text("page.css")
     policy = (
-        f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; "
-        "base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; base-uri 'none'; form-action 'none'"
     )
     parts = {
         "POLICY": policy,

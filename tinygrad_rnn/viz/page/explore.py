@@ -148,7 +148,10 @@ def page_of(
     content = Content(graph, playback, inputs, names, captions or {})
     data = content.as_json()
     shut = [i for i, path in enumerate(content.modules) if path and path[-1] in closed]
-    data["view"] = {"folded": len(data["boxes"]) > _FOLD and any(band["times"] for band in data["bands"]), "closed": shut}
+    data["view"] = {
+        "folded": len(data["boxes"]) > _FOLD and any(band["times"] for band in data["bands"]),
+        "closed": shut,
+    }
     return Page(document(labels.clean(title, 120), data, still(content.scene, content.places)))
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 
 from ... import nn
-from ...core import Tensor, keep_values, random, scope
+from ...core import Node, Tensor, keep_values, random, scope
 from ...core.errors import DataError
 from ...core.tree import tree_flatten
 from ...ops import softmax
@@ -53,9 +54,11 @@ def explore_text(
         random.set_state(before)
     for name, parameter in (*reader.named_parameters(), *head.named_parameters()):
         parameter.name = parameter.name or name
-    inputs, names, losses = {}, {}, []
+    inputs: dict[Node, str] = {}
+    names: dict[tuple[Node, int], str] = {}
+    losses: list[Tensor] = []
     with keep_values():
-        for t, (now, following) in enumerate(zip(text, text[1:], strict=False)):
+        for t, (now, following) in enumerate(pairwise(text)):
             one_hot = np.zeros((1, len(symbols)), np.float32)
             one_hot[0, symbols.index(now)] = 1
             x = Tensor(one_hot, requires_grad=True, name=f"x{t}")
@@ -64,14 +67,14 @@ def explore_text(
                 p = softmax(head(y))
                 with scope("loss"):
                     loss = -np.log(p[0, symbols.index(following)])
-            inputs[x.node] = f"x{t}"
-            names |= {(p.node, 0): f"p{t}", (loss.node, 0): f"loss{t}"}
-            for leaf in tree_flatten(state)[0]:
-                if leaf.node is not None:
-                    names[leaf.node, leaf._index] = f"h{t}"
+            if x.node is not None:
+                inputs[x.node] = f"x{t}"
+            named = {f"p{t}": [p], f"loss{t}": [loss], f"h{t}": tree_flatten(state)[0]}
+            for name, tensors in named.items():
+                names |= {(tensor.node, tensor._index): name for tensor in tensors if tensor.node is not None}
             losses.append(loss)
         total = losses[0] if len(losses) == 1 else np.sum(np.stack(losses))
-    captions = {t: f"{now!r} → {following!r}" for t, (now, following) in enumerate(zip(text, text[1:], strict=False))}
+    captions = {t: f"{now!r} → {following!r}" for t, (now, following) in enumerate(pairwise(text))}
     closed = {type(reader).__name__, type(head).__name__, "loss"}
     title = f"{type(reader).__name__} reads {text!r}"
     return page_of(total, inputs, names, title=title, values=values, captions=captions, closed=sorted(closed))

@@ -11,7 +11,9 @@ from ..layout import render
 from .scene import Box, Scene
 
 _INCH = 72.0
-_HEAD = 'digraph {rankdir=BT; nodesep=0.2; ranksep=0.3; node [shape=box fixedsize=true label=""]; edge [arrowhead=none];'
+_HEAD = (
+    'digraph {rankdir=BT; nodesep=0.2; ranksep=0.3; node [shape=box fixedsize=true label=""]; edge [arrowhead=none];'
+)
 
 
 class Places(NamedTuple):

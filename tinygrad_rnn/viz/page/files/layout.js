@@ -302,7 +302,7 @@ function curvesOf({ ofBox, all }, placed, folded) {
       const inBand = from.band === to.band;
       curves.set(key, {
         lines: [], isLoop, isWeak: from.kind === "parameter" || from.kind === "constant", first, second,
-        name: isLoop ? nameOf(from.node, slot) : "", step: to.time - from.time,
+        name: isLoop ? nameOf(from.node, slot).replace(/\d+$/, "") : "", step: to.time - from.time,
         points: path && inBand ? path.map((value, i) => value + (i % 2 ? first.shiftY : first.shiftX)) : isLoop ? around(first, second, placed, loopsSoFar++) : bow(first, second, from, to, slot),
       });
     }

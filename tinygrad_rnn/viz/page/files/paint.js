@@ -71,7 +71,7 @@ function paintNumbers(context, shape, step, colour) {
     const width = (shape.right - shape.left - 6) / array.size;
     array.data.forEach((number, i) => {
       const x = shape.left + 3 + i * width;
-      context.globalAlpha = strengthOf(array, number);
+      context.globalAlpha = strengthOf(array, number) * (name === "slope" ? 0.45 : 1);
       context.fillStyle = colour(number < 0 ? "minus" : "plus");
       context.fillRect(x + 0.5, top + row * 17, width - 1, 16);
       context.globalAlpha = 1;

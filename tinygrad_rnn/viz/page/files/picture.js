@@ -137,7 +137,7 @@ function numberRows(shape, top) {
     array.data.forEach((number, i) => {
       const x = shape.left + 3 + i * width;
       const cell = drawn("rect", { x: x + 0.5, y: top + row * 17, width: width - 1, height: 16, class: number < 0 ? "minus" : "plus" });
-      cell.style.fillOpacity = strengthOf(array, number);
+      cell.style.fillOpacity = strengthOf(array, number) * (name === "slope" ? 0.45 : 1);
       group.append(cell, drawn("text", { x: x + width / 2, y: top + row * 17 + 12, class: "number" }, brief(number)));
     });
     rows.push(group);
