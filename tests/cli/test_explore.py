@@ -26,22 +26,26 @@ def _in_a_folder_of_its_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
+def run(line, code=0):
+    assert main(line.split()) == code
+
+
 def refused(capsys, line):
-    assert main(line.split()) == 2
+    run(line, code=2)
     out, err = capsys.readouterr()
     assert err.count("\n") == 1 and "Traceback" not in out + err
     return err
 
 
 def test_a_text_gives_a_page(capsys):
-    assert main("explore --text hello --cell rnn --hidden 3".split()) == 0
+    run("explore --text hello --cell rnn --hidden 3")
     assert capsys.readouterr().out.startswith("explore.html, ")
     assert "RNNCell reads &#x27;hello&#x27;" in Path("explore.html").read_text(encoding="utf-8")
 
 
 def test_a_cell_of_ones_own_gives_a_page():
     Path("mine.py").write_text(CELL)
-    assert main("explore mine.py:Mine --text abc --out mine.html --no-values".split()) == 0
+    run("explore mine.py:Mine --text abc --out mine.html --no-values")
     html = Path("mine.html").read_text(encoding="utf-8")
     assert "Mine reads" in html and '"records":[]' in html
 
@@ -51,10 +55,10 @@ def test_a_run_gives_a_page_of_what_it_writes_or_reads():
     Path("text.txt").write_text(text)
     settings = train.Config(hidden=4, embedding=3, seq=8, batch=4, epochs=1)
     train.begin("run", settings, file="text.txt", seconds=0)[1].fit()
-    assert main("explore run".split()) == 0
+    run("explore run")
     first = Path("explore.html").read_text(encoding="utf-8")
     assert "lstm after" in first and "embedding.weight" in first
-    assert main("explore run --text The".split()) == 0
+    run("explore run --text The")
     assert "reads &#x27;The&#x27;" in Path("explore.html").read_text(encoding="utf-8")
 
 

@@ -50,7 +50,7 @@ def test_what_does_the_same_at_every_step_has_one_role(steps):
 def test_bands_stand_in_the_order_in_which_they_read_each_other():
     with tg.engine("eager"):
         model = nn.Sequential(nn.Linear(2, 2), nn.Recurrent([nn.RNNCell(2, 2), nn.RNNCell(2, 2)]))
-        graph, found = placed(np.sum(model(np.ones((3, 1, 2), np.float32))[0]))
+        _, found = placed(np.sum(model(np.ones((3, 1, 2), np.float32))[0]))
     for node, spot in found.items():
         for parent in node.parents:
             if parent in found:
