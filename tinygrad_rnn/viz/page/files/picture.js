@@ -179,9 +179,14 @@ function statusOf(curve, node, backward, step) {
   return { lit, flowed, pending };
 }
 
+// Whether a curve goes past several steps, as many others do beside it.
+function isLong({ points }) {
+  return Math.abs(points[0] - points.at(-2)) > 1200;
+}
+
 function lightCurve(curve, node, backward, step) {
   const { lit, flowed, pending } = statusOf(curve, node, backward, step);
-  const name = `curve${lit ? " lit" : flowed ? " flowed" : ""}${pending ? " pending" : ""}${curve.isWeak ? " weak" : ""}`;
+  const name = `curve${lit ? " lit" : flowed ? " flowed" : ""}${pending ? " pending" : ""}${curve.isWeak ? " weak" : ""}${isLong(curve) ? " long" : ""}`;
   if (curve.path.getAttribute("class") !== name) {
     curve.path.setAttribute("class", name);
     const marker = lit ? (backward ? "arrow-back" : "arrow-lit") : flowed ? "arrow-back" : "arrow";
@@ -230,11 +235,14 @@ function shapesShowing(node) {
 // All of it where it can be read, else the part around a node.
 function fitAround(node) {
   fit();
-  if (view.scale >= 0.5) return;
+  const { width, height } = room();
+  const factor = Math.max(1, width / 1400);
+  if (view.scale >= 0.5 * factor) return;
   const { top, bottom } = view.bounds;
-  view.scale = Math.max(0.5, Math.min(1, room().height / (bottom - top)));
+  view.scale = Math.max(0.5 * factor, Math.min(factor, height / (bottom - top)));
   view.x = view.y = 1e9;
   follow(node, true);
+  if (view.scale * (bottom - top) <= height) view.y = (height - view.scale * (top + bottom)) / 2;
 }
 
 // Move the view so that a node can be seen, if it cannot.
