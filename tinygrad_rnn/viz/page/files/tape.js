@@ -12,6 +12,8 @@ function writeTape() {
     if (time) row.append(element("span", { class: "dim" }, time));
     rows.push(row);
   }
+  // Of very many rows, a browser need not work out those out of sight.
+  tape.classList.toggle("many", stepCount > 4000);
   tape.replaceChildren(...rows);
 }
 
@@ -19,6 +21,12 @@ function lightTape(state) {
   if (tapeRow) tapeRow.removeAttribute("aria-current");
   tapeRow = tape.children[state.step + (isBackward(state.step) ? 2 : 1)];
   tapeRow.setAttribute("aria-current", "step");
+  bringToSight();
+  // Rows that come into sight for the first time take another height than was supposed.
+  if (tape.classList.contains("many")) for (const delay of [30, 90]) setTimeout(bringToSight, delay);
+}
+
+function bringToSight() {
   const frame = tape.parentElement;
   const top = tapeRow.offsetTop;
   if (top < frame.scrollTop + 40 || top + tapeRow.offsetHeight > frame.scrollTop + frame.clientHeight - 40) {
