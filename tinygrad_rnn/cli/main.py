@@ -1,4 +1,4 @@
-"""The command `tinygrad-rnn`: train, sample, doctor."""
+"""The command `tinygrad-rnn`: train, sample, explore, doctor."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from ..core.errors import ConfigError, TinygradRNNError
 from ..train.cells import BUILT_IN, where
 from ..train.files import replace
 from .doctor import as_json, as_text, examine
+from .explore import explore
 from .options import given_settings, parser
 
 _FAILED, _INTERRUPTED = 2, 130
@@ -54,10 +55,12 @@ def main(arguments: list[str] | None = None) -> int:
                 _sample(options)
             elif options.command == "train":
                 _train(options, program)
+            elif options.command == "explore":
+                _explore(options)
             elif options.command == "doctor":
                 print(as_json(examine()) if options.json else as_text(examine()))
             else:
-                raise ConfigError(f"give a command: train, sample or doctor (see {program} --help)")
+                raise ConfigError(f"give a command: train, sample, explore or doctor (see {program} --help)")
             sys.stdout.flush()
             return 0
     except KeyboardInterrupt as interrupt:
@@ -159,6 +162,15 @@ def _sample(options: argparse.Namespace) -> None:
     for character in stream:
         print(character, end="", flush=True)
     print()
+
+
+def _explore(options: argparse.Namespace) -> None:
+    values = not options.no_values
+    page = explore(options.what, options.text, options.cell, options.hidden, options.seed, values)
+    page.save(options.out)
+    print(
+        f"{options.out}, {len(page.html) / 1024:,.0f} KB: open it in a browser. → and ← take a step, ? lists the keys."
+    )
 
 
 def _draw(run: train.Run) -> None:

@@ -93,6 +93,21 @@ def parser(program: str) -> argparse.ArgumentParser:
     sample.add_argument(
         "--cell", metavar="FILE:CLASS", help="needed if the run's cell is a class of your own: executes FILE"
     )
+    explore = commands.add_parser(
+        "explore",
+        help="write a page that walks through a network, forward and backward, a step at a time",
+        description="Write a page that walks through what a cell, or a run, makes of a text: forward, then backward.",
+        allow_abbrev=False,
+    )
+    explore.add_argument(
+        "what", nargs="?", metavar="WHAT", help="folder of a run, or FILE.py:CLASS (default: the cell of --cell)"
+    )
+    explore.add_argument("--text", metavar="TEXT", help="what is read (default: hello; a run writes something itself)")
+    explore.add_argument("--cell", metavar="NAME", help="rnn, lstm, gru or FILE.py:CLASS (default: rnn)")
+    explore.add_argument("--hidden", type=_whole, default=3, metavar="N", help="size of the state (default: 3)")
+    explore.add_argument("--seed", type=_whole, default=0, metavar="N", help="of the weights (default: 0)")
+    explore.add_argument("--no-values", action="store_true", help="leave all data out of the page")
+    explore.add_argument("--out", default="explore.html", metavar="FILE", help="the page (default: explore.html)")
     doctor = commands.add_parser(
         "doctor",
         help="say what was found on this machine, how fast its products are, and what would help",

@@ -4,6 +4,7 @@ from .dot import TooLargeError
 from .drawing import draw
 from .latex import latex
 from .layout import LayoutError
+from .page import Page, explore
 from .picture import Picture
 
-__all__ = ["LayoutError", "Picture", "TooLargeError", "draw", "latex"]
+__all__ = ["LayoutError", "Page", "Picture", "TooLargeError", "draw", "explore", "latex"]

@@ -86,7 +86,8 @@ def operation(node: Node) -> str:
     if name == "getitem":
         return f"[{_index(node.params.get('index'))}]"
     symbol = SYMBOLS.get(name, clean(name.lstrip("_"), 24))
-    args = node.args or ()
+    # What came from a node is no constant, be it one number that was kept.
+    args = [None if parent is not None else arg for parent, arg in zip(node.parents, node.args or (), strict=False)]
     before = [number(arg) for arg in args[:1] if is_number(arg)]
     after = [number(arg) for arg in args[1:] if is_number(arg)]
     return " ".join([*before, symbol, *after])
