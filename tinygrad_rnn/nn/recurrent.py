@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core import Tensor, errors, no_grad
+from ..core.modes import current
 from ..core.tree import tree_map
 from ..scan import scan, source
 from ..scan.checks import check_lengths, describe, matcher, refuse_step
@@ -20,6 +21,7 @@ from .checks import positive
 from .layers import Dropout
 from .module import Module, ModuleList
 from .states import LearnedState, own_state, stacked, unstacked
+from .watching import Loop, watcher
 
 
 class Recurrent(Module):
@@ -123,13 +125,17 @@ class Recurrent(Module):
         initial = self._initial(state, batch, x.dtype)
         if time == 0 and lengths is None:
             lengths = np.zeros(batch, dtype=int)
-        results = []
+        results, watch = [], watcher()
         for layer in range(self.num_layers):
             outputs = []
             for direction in range(self.num_directions):
                 i = layer * self.num_directions + direction
-                y, *result = self._over_time(self.cells[i], initial[i], x, lengths, direction == 1, return_states)
-                outputs.append(_checked_output(self.cells[i], y, batch))
+                cell, reverse = self.cells[i], direction == 1
+                if watch is not None:
+                    y, *result = watch(Loop(cell, initial[i], x, lengths, reverse, self.engine, layer, current().scope))
+                else:
+                    y, *result = self._over_time(cell, initial[i], x, lengths, reverse, return_states)
+                outputs.append(_checked_output(cell, y, batch))
                 results.append(result)
             x = outputs[0] if len(outputs) == 1 else np.concatenate(outputs, axis=-1)
             if self.dropout is not None and layer < self.num_layers - 1:

@@ -6,5 +6,16 @@ from .latex import latex
 from .layout import LayoutError
 from .page import Page, explore
 from .picture import Picture
+from .through_time import PlottingError, gradient_flow
 
-__all__ = ["LayoutError", "Page", "Picture", "TooLargeError", "draw", "explore", "latex"]
+__all__ = [
+    "LayoutError",
+    "Page",
+    "Picture",
+    "PlottingError",
+    "TooLargeError",
+    "draw",
+    "explore",
+    "gradient_flow",
+    "latex",
+]

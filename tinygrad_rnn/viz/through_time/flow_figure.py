@@ -1,0 +1,97 @@
+"""The figure of gradients through time: heat maps above, lines and the memory horizon below."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .plotting import COLOURS, DASHES, Array, heat, log_scale, new_figure, plain
+
+_DECADES = 12
+
+
+def draw_flows(flows: dict[str, Any]) -> Any:
+    """Return the figure of several flows side by side.
+
+    Args:
+        flows: by name.
+    """
+    rows = max(len(flow.states) for flow in flows.values())
+    with_horizon = any(flow.horizon is not None for flow in flows.values())
+    columns = len(flows)
+    top = 0.9 + 0.28 * max(rows, 3)
+    figure = new_figure(max(7.2, 2.6 * columns), top + 2.9)
+    above, below = figure.subfigures(2, 1, height_ratios=[top, 2.9])
+    _draw_maps(above, flows)
+    panels = below.subplots(1, 2 if with_horizon else 1, squeeze=False)[0]
+    _draw_lines(panels[0], flows)
+    if with_horizon:
+        _draw_horizon(panels[1], flows)
+    return figure
+
+
+def _draw_maps(figure: Any, flows: dict[str, Any]) -> None:
+    scale = log_scale(np.concatenate([_floored(part.norms) for flow in flows.values() for part in flow.states]))
+    axes = figure.subplots(1, len(flows), squeeze=False)[0]
+    image = None
+    for place, (name, flow) in zip(axes, flows.items(), strict=True):
+        image = heat(place, np.array([_floored(part.norms) for part in flow.states]), **scale)
+        place.set_title(plain(name))
+        place.set_yticks(range(len(flow.states)), _labels(flow.states))
+        place.tick_params(axis="y", length=0)
+        place.set_xlabel("step t")
+    figure.colorbar(image, ax=list(axes), label="|∂L/∂state|", pad=0.01)
+
+
+def _draw_lines(axes: Any, flows: dict[str, Any]) -> None:
+    dash = 0
+    for number, (name, flow) in enumerate(flows.items()):
+        for part, label in zip(flow.states, _labels(flow.states), strict=True):
+            look = {"color": COLOURS[number % len(COLOURS)], "linestyle": DASHES[dash % len(DASHES)]}
+            axes.plot(part.norms, linewidth=1.4, label=f"{plain(name)}, {label}", **look)
+            dash += 1
+    _log_axis(axes, [part.norms for flow in flows.values() for part in flow.states])
+    axes.set_xlabel("step t")
+    axes.set_ylabel("|∂L/∂state|")
+    axes.set_title("What reaches the states")
+    if sum(len(flow.states) for flow in flows.values()) <= 10:
+        axes.legend()
+
+
+def _draw_horizon(axes: Any, flows: dict[str, Any]) -> None:
+    known = {name: flow for name, flow in flows.items() if flow.horizon is not None}
+    dash = 0
+    for number, (name, flow) in enumerate(flows.items()):
+        if name in known:
+            look = {"color": COLOURS[number % len(COLOURS)], "linestyle": DASHES[dash % len(DASHES)]}
+            reach = flow.reach()
+            axes.plot(flow.horizon, linewidth=1.4, label=f"{plain(name)}, 1 % up to k = {reach}", **look)
+            axes.plot(reach, flow.horizon[reach], "o", color=look["color"], markersize=4)
+        dash += len(flow.states)
+    _log_axis(axes, [flow.horizon for flow in known.values()])
+    axes.set_xlabel("lag k (steps)")
+    axes.set_ylabel("|∂loss at t / ∂x at t − k|")
+    axes.set_title("Memory horizon")
+    axes.legend()
+
+
+def _log_axis(axes: Any, lines: list[Array]) -> None:
+    """Make the axis logarithmic, over so many decades at most: below, nothing can be told from nothing."""
+    values = np.concatenate(lines)
+    positive = values[np.isfinite(values) & (values > 0)]
+    if positive.size:
+        axes.set_yscale("log")
+        top = float(positive.max())
+        axes.set_ylim(max(float(positive.min()) / 2, top * 10**-_DECADES), top * 2)
+
+
+def _labels(states: tuple[Any, ...]) -> list[str]:
+    layers = {part.layer for part in states}
+    return [plain(part.name if len(layers) == 1 else f"{part.layer} {part.name}") for part in states]
+
+
+def _floored(norms: Array) -> Array:
+    """Return norms without zeros, which no logarithmic scale has: they count as the least number there is."""
+    floored: Array = np.maximum(norms, np.finfo(float).tiny)
+    return floored
