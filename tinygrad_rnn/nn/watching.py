@@ -71,3 +71,19 @@ class watching(ContextDecorator):
 
     def __exit__(self, *details: Any) -> None:
         _watcher.reset(self._tokens.pop())
+
+
+def layer_names(loops: list[Loop]) -> list[str]:
+    """Return which layer each loop belongs to, in words; with the name of its module where there are several.
+
+    Example:
+        >>> from tinygrad_rnn.nn.watching import Loop, layer_names
+        >>> layer_names([Loop(None, None, None, None, reverse, None, 0, ("GRU",)) for reverse in (False, True)])
+        ['layer 1', 'layer 1 backward']
+    """
+    several = len({loop.scope for loop in loops}) > 1
+    names = []
+    for loop in loops:
+        module = ".".join(map(str, loop.scope[1:] or loop.scope)) + " " if several else ""
+        names.append(f"{module}layer {loop.layer + 1}" + " backward" * loop.reverse)
+    return names

@@ -7,6 +7,7 @@ from .config import Config
 from .language import begin, resume
 from .loop import Callback, Trainer, evaluate
 from .model import CharModel
+from .recorder import Recorder
 from .run import Run
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Metrics",
     "Picture",
     "Progress",
+    "Recorder",
     "Run",
     "Sample",
     "SaveCheckpoint",

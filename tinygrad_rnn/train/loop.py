@@ -118,6 +118,7 @@ class Trainer:
         self._window = int(batches[0][0].size)
         self.step = 0
         self.loss = math.nan
+        self.gradient_norm = math.nan  # of the whole gradient, before it was clipped
         self.carry: Any = None
         self.history: list[Row] = []
         self.interrupted = False
@@ -179,7 +180,7 @@ class Trainer:
         self.optimizer.zero_grad()
         loss.backward()
         norm = optim.clip_grad_norm(self.model.parameters(), self.clip or math.inf)
-        self.loss = loss.item()
+        self.loss, self.gradient_norm = loss.item(), norm
         if not math.isfinite(self.loss) or not math.isfinite(norm):
             raise NonFiniteError(
                 f"step {self.step + 1}: the loss is {self.loss} and the gradient's norm {norm}; "

@@ -11,6 +11,7 @@ import numpy as np
 from ..core import random
 from ..core.errors import CheckpointError, ConfigError
 from ..data import CharVocabulary
+from ..viz.through_time.runs import opened_by
 from . import sampling
 from .cells import BUILT_IN, CellClass
 from .checkpoint import Checkpoint, CheckpointFolder
@@ -161,3 +162,7 @@ def build_model(config: Config, symbols: int, cell: CellClass | None) -> CharMod
         return CharModel(symbols, cell or BUILT_IN[config.cell], config)
     finally:
         random.set_state(state)
+
+
+# The pictures of a run know no training; they are told here how to open a folder.
+opened_by(Run.load)

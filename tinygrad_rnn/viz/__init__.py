@@ -6,7 +6,7 @@ from .latex import latex
 from .layout import LayoutError
 from .page import Page, explore
 from .picture import Picture
-from .through_time import PlottingError, gradient_flow
+from .through_time import PlottingError, gates, gradient_flow, neurons, training
 
 __all__ = [
     "LayoutError",
@@ -16,6 +16,9 @@ __all__ = [
     "TooLargeError",
     "draw",
     "explore",
+    "gates",
     "gradient_flow",
     "latex",
+    "neurons",
+    "training",
 ]

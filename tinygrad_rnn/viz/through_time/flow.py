@@ -11,9 +11,10 @@ import numpy as np
 
 from ...core import Tensor, gradients, random
 from ...core.errors import ConfigError, ShapeError
+from ...nn.watching import layer_names
 from .flow_figure import draw_flows
 from .plotting import Array, Plot, row_norms
-from .probing import Probe, probed
+from .probing import probed
 
 Losses = Callable[[Any], Any]
 
@@ -208,7 +209,7 @@ def _flow(name: str, compute: Callable[[], Any], time_axis: int, at: int | None,
     measured = by_step is not None and sweeps > 0 and probes[0].at_input is not None
     arrived = iter(gradients(whole, zeros, retain_graph=measured))
     states = []
-    for probe, layer in zip(probes, _layer_names(probes), strict=True):
+    for probe, layer in zip(probes, layer_names([probe.loop for probe in probes]), strict=True):
         totals = probe.total([next(arrived) for _ in probe.zeros])
         states += [
             StateGradient(layer, part, total)
@@ -240,18 +241,6 @@ def _at(by_step: Any, at: int | None) -> Any:
     if isinstance(at, bool) or not isinstance(at, (int, np.integer)) or not -time <= at < time:
         raise ConfigError(f"at is {at!r} of {time} steps; give a number from 0 to {time - 1}, or None for all steps")
     return np.mean(by_step[int(at)])
-
-
-def _layer_names(probes: list[Probe]) -> list[str]:
-    """Return which layer each probe is in; where several modules have such layers, with the module's name."""
-    modules = {probe.loop.scope for probe in probes}
-    shared = len(modules) == 1
-    names = []
-    for probe in probes:
-        loop = probe.loop
-        module = "" if shared else ".".join(map(str, loop.scope[1:] or loop.scope)) + " "
-        names.append(f"{module}layer {loop.layer + 1}" + " backward" * loop.reverse)
-    return names
 
 
 def _horizon(by_step: Any, at_input: Any, sweeps: int) -> Array:

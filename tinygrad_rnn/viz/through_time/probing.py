@@ -8,65 +8,17 @@ that it was computed from. So it works for every cell, and under every engine.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from ...core import Tensor, enable_grad, gradients, random
+from ...core import Tensor, enable_grad, gradients
 from ...core.errors import CellError, DataError
-from ...core.names import LocalNames
 from ...core.tree import tree_flatten, tree_unflatten
 from ...nn.watching import Loop, watching
-from ...scan import engine, scan
+from ...scan import scan
 from .plotting import Array
-
-
-class Taken(NamedTuple):
-    """One step of a cell, taken once more and recorded.
-
-    Args:
-        y: the output.
-        after: the leaves of the state after it.
-        names: of the leaves, as the cell calls them.
-    """
-
-    y: Any
-    after: list[Any]
-    names: list[str]
-
-
-def take(cell: Any, x: Array, before: list[Array], treedef: Any, named: bool = False) -> Taken:
-    """Take a step on its own, recorded from all of its inputs.
-
-    Args:
-        cell: the step.
-        x: (batch, ...).
-        before: the leaves of the state, each (batch, ...).
-        treedef: the nest of the state.
-        named: find out what the cell calls the leaves of its state.
-    """
-    inputs = [Tensor(np.array(value), requires_grad=value.dtype.kind == "f") for value in (x, *before)]
-    state = random.get_state()
-    names: dict[Any, str] = {}
-    try:
-        with watching(None), enable_grad(), engine("eager"):
-            if named:
-                with LocalNames() as found:
-                    out = cell(inputs[0], tree_unflatten(treedef, inputs[1:]))
-                names = found.of_nodes()
-            else:
-                out = cell(inputs[0], tree_unflatten(treedef, inputs[1:]))
-    finally:
-        random.set_state(state)
-    if not isinstance(out, tuple) or len(out) != 2:
-        raise CellError(f"{type(cell).__name__} returned {type(out).__name__}; return a pair: return y, state")
-    after = tree_flatten(out[1])[0]
-    return Taken(out[0], after, [_name(names, leaf, number, len(after)) for number, leaf in enumerate(after)])
-
-
-def _name(names: dict[Any, str], leaf: Any, number: int, count: int) -> str:
-    known = names.get((leaf.node, leaf._index)) if isinstance(leaf, Tensor) and leaf.node is not None else None
-    return known or ("h" if count == 1 else f"h{number}")
+from .recorded import RecordedStep
 
 
 class Probe:
@@ -86,14 +38,14 @@ class Probe:
 
     def __init__(self, loop: Loop, with_input: bool) -> None:
         self.loop = loop
-        leaves, self.treedef = tree_flatten(loop.init)
+        leaves, self._structure = tree_flatten(loop.init)
         self._init = [np.asarray(leaf._data) for leaf in leaves]
         self._x = np.asarray(loop.x._data)
         self.time = self._x.shape[0]
         if self.time == 0:
             raise DataError("an input of no steps, through which nothing flows; give one step of time or more")
-        first = take(loop.cell, self._x[0], self._init, self.treedef, named=True)
-        self.names = first.names
+        first = RecordedStep(loop.cell, self._x[0], self._init, self._structure, named=True)
+        self.names = first.state_names()
         self.at_state = [self._zeros(leaf) for leaf in self._init]
         self.at_output = self._zeros(first.y)
         self.at_input = self._zeros(self._x[0]) if with_input else None
@@ -163,7 +115,7 @@ class Probe:
             of_state: what arrived at each leaf from later steps.
             of_output: what arrived at the output.
         """
-        taken = take(self.loop.cell, self._x[t], self.before(t), self.treedef)
+        taken = RecordedStep(self.loop.cell, self._x[t], self._before(t), self._structure)
         valid = self._valid(t)
         self._check(t, taken, valid)
         results = [
@@ -182,7 +134,7 @@ class Probe:
         found = iter(gradients(sum(parts[1:], parts[0]), targets))
         return [_where(valid, next(found)) if is_result else None for is_result in results]
 
-    def before(self, t: int) -> list[Array]:
+    def _before(self, t: int) -> list[Array]:
         """Return the leaves of the state before step t."""
         earlier = t + 1 if self.loop.reverse else t - 1
         if not 0 <= earlier < self.time:
@@ -199,7 +151,7 @@ class Probe:
         lengths = self.loop.lengths
         return np.full(self._x.shape[1], True) if lengths is None else t < lengths
 
-    def _check(self, t: int, taken: Taken, valid: Array) -> None:
+    def _check(self, t: int, taken: RecordedStep, valid: Array) -> None:
         for leaf, states in zip(taken.after, self.states, strict=True):
             again, first = np.asarray(leaf._data)[valid], states[t][valid]
             near = float(np.sqrt(np.finfo(first.dtype).eps)) if first.dtype.kind == "f" else 0.0

@@ -1,0 +1,101 @@
+"""What is kept of a training for pictures of it: a few hundred rows, whatever the number of steps, in one file."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from ...core.errors import DataError
+from .plotting import Array
+
+FILE = "recording.npz"
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """Rows in the order of the steps that they were taken after.
+
+    Args:
+        steps: numbers of the training steps, (rows,).
+        loss: mean training loss since the row before, (rows,).
+        gradient: norm of the whole gradient before it was clipped, (rows,).
+        clip: greatest norm of the gradient; 0 where it is not clipped.
+        parameters: names.
+        gradients: norm of the gradient by parameter, before it was clipped, (rows, parameters).
+        ratios: norm of the step's change over norm of the weights by parameter, (rows, parameters); NaN at weights 0.
+        activations: names of the parts of the state.
+        counts: how many numbers of each part of the state fell into each bin, (rows, parts, bins).
+        ranges: the bins of a part divide the range from -r to r evenly, (parts,).
+    """
+
+    steps: Array
+    loss: Array
+    gradient: Array
+    clip: Array
+    parameters: Array
+    gradients: Array
+    ratios: Array
+    activations: Array
+    counts: Array
+    ranges: Array
+
+    def to_bytes(self) -> bytes:
+        """Return the contents of the file."""
+        file = io.BytesIO()
+        np.savez_compressed(file, **{field.name: getattr(self, field.name) for field in fields(self)})
+        return file.getvalue()
+
+    @classmethod
+    def read(cls, folder: Path) -> Recording:
+        """Read the file in the folder of a run.
+
+        Raises:
+            DataError: if there is none, or it is damaged.
+        """
+        path = folder / FILE
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return cls(**{field.name: file[field.name] for field in fields(cls)})
+        except FileNotFoundError:
+            raise DataError(
+                f"{folder} holds no {FILE}; train with callbacks=[train.Recorder(folder)], which writes it"
+            ) from None
+        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise DataError(f"{path} is damaged ({type(error).__name__}: {error}); record the training anew") from None
+
+
+def histogram(values: Array, reach: float, bins: int) -> Array:
+    """Count values in even bins from -reach to reach; what lies outside is counted in the outermost bins.
+
+    Example:
+        >>> import numpy as np
+        >>> from tinygrad_rnn.viz.through_time.recording import histogram
+        >>> histogram(np.array([-1.0, -0.1, 0.3, 0.4]), 1.0, 4)
+        array([1, 1, 2, 0])
+    """
+    places = np.floor((values.ravel() / reach + 1) * (bins / 2))
+    counts: Array = np.bincount(np.clip(places, 0, bins - 1).astype(int), minlength=bins)
+    return counts
+
+
+def widened(counts: Array) -> Array:
+    """Return histograms over a range of twice the width: each pair of bins becomes one, and the outer half is empty.
+
+    Args:
+        counts: (..., bins), bins a multiple of 4.
+
+    Example:
+        >>> import numpy as np
+        >>> from tinygrad_rnn.viz.through_time.recording import widened
+        >>> widened(np.array([1, 2, 3, 4]))
+        array([0, 3, 7, 0])
+    """
+    bins = counts.shape[-1]
+    pairs = counts.reshape(*counts.shape[:-1], bins // 2, 2).sum(axis=-1)
+    edge = [(0, 0)] * (counts.ndim - 1) + [(bins // 4, bins // 4)]
+    wide: Array = np.pad(pairs, edge)
+    return wide
