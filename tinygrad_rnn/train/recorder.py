@@ -18,13 +18,13 @@ from .files import replace
 from .loop import Callback, Trainer
 
 _BINS = 64
-_ROWS = 512
+_ROWS = 256
 
 
 class Recorder(Callback):
     """Writes `recording.npz` into a run's folder, which `viz.training` draws.
 
-    It keeps at most 512 rows: where there would be more, every second one is dropped, and from then on rows are twice
+    It keeps at most 256 rows: where there would be more, every second one is dropped, and from then on rows are twice
     as far apart. So the file stays small, and the cost is that of a few hundred rows. A run that is resumed goes on
     with the rows that its checkpoint holds.
 
@@ -136,7 +136,8 @@ class Recorder(Callback):
             self._counts = [np.zeros((0, _BINS), np.int32) for _ in arrays]
             self._ranges = [1.0 for _ in arrays]
         for number, array in enumerate(arrays):
-            while np.abs(array).max() > self._ranges[number] and self._ranges[number] < 2.0**100:
+            greatest = np.abs(array, where=np.isfinite(array), out=np.zeros_like(array)).max()
+            while greatest > self._ranges[number]:
                 self._ranges[number] *= 2
                 self._counts[number] = widened(self._counts[number])
             row = histogram(array, self._ranges[number], _BINS)

@@ -57,7 +57,8 @@ def gates(run: str | os.PathLike[str] | TrainedRun, text: str) -> Gates:
     """Show every gate and every state of a character language model while it reads a text.
 
     A gate is what comes out of a sigmoid in the step of a cell, whatever the cell: it is found in the graph of the
-    step. It is called as the cell calls it, or else as the cell calls what goes into the sigmoid.
+    step. It is called as the cell calls it, or else as the cell calls what goes into the sigmoid. What depends on
+    integers alone, neither on the state nor on a parameter that requires grad, is not recorded and not found.
 
     Args:
         run: the folder of a run, or what `train.Run.load` returned.

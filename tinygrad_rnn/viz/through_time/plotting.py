@@ -133,8 +133,8 @@ def show_text(axes: Any, text: str, room: int = 120) -> None:
     if len(text) > room:
         axes.set_xlabel("place in the text (characters)")
         return
-    axes.set_xticks(range(len(text)), [shown(character) for character in text])
-    axes.tick_params(axis="x", length=0, labelsize=7, pad=1)
+    axes.set_xticks(range(len(text)), [shown(character) for character in text], va="baseline")
+    axes.tick_params(axis="x", length=0, labelsize=7, pad=8)
     axes.set_xlabel("character read")
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from .plotting import Array, heat, log_scale, new_figure, plain
 
 _USUAL_RATIO = 1e-3
+_OUTLIERS = 5e-4
 
 
 def draw_training(recording: Any) -> Any:
@@ -78,11 +79,11 @@ def _draw_histograms(figure: Any, recording: Any, lines: int) -> None:
 
 
 def _show_used(axes: Any, counts: Array, reach: float) -> None:
-    """Cut the axis to the bins that were ever used."""
-    used = np.flatnonzero(counts.sum(axis=0))
-    if used.size:
-        edges = np.linspace(-reach, reach, counts.shape[1] + 1)
-        axes.set_ylim(edges[used[0]], edges[used[-1] + 1])
+    """Cut the axis to the bins that hold nearly all: a single outlier would leave no room for the others."""
+    below = np.cumsum(counts.sum(axis=0)) / max(counts.sum(), 1)
+    first, last = np.searchsorted(below, [_OUTLIERS, 1 - _OUTLIERS])
+    edges = np.linspace(-reach, reach, counts.shape[1] + 1)
+    axes.set_ylim(edges[first], edges[min(last, counts.shape[1] - 1) + 1])
 
 
 def _extent(steps: Array, rows: int) -> tuple[float, float, float, float]:

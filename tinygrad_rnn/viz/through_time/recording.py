@@ -58,7 +58,7 @@ class Recording:
         """
         path = folder / FILE
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
                 return cls(**{field.name: file[field.name] for field in fields(cls)})
         except FileNotFoundError:
             raise DataError(
@@ -69,7 +69,7 @@ class Recording:
 
 
 def histogram(values: Array, reach: float, bins: int) -> Array:
-    """Count values in even bins from -reach to reach; what lies outside is counted in the outermost bins.
+    """Count values in even bins from -reach to reach; what lies outside is counted in the outermost bins, NaN nowhere.
 
     Example:
         >>> import numpy as np
@@ -77,7 +77,8 @@ def histogram(values: Array, reach: float, bins: int) -> Array:
         >>> histogram(np.array([-1.0, -0.1, 0.3, 0.4]), 1.0, 4)
         array([1, 1, 2, 0])
     """
-    places = np.floor((values.ravel() / reach + 1) * (bins / 2))
+    values = values[~np.isnan(values)]
+    places = np.floor(values / reach * (bins // 2)) + bins // 2
     counts: Array = np.bincount(np.clip(places, 0, bins - 1).astype(int), minlength=bins)
     return counts
 

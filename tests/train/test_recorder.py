@@ -1,0 +1,167 @@
+"""A recording holds what happened, stays small, and is the same whether the training was interrupted or not."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tinygrad_rnn as tg
+from tinygrad_rnn import data, nn, optim, train, viz
+from tinygrad_rnn.core.errors import ConfigError, DataError
+from tinygrad_rnn.train import recorder
+from tinygrad_rnn.viz.through_time.recording import FILE, Recording, histogram, widened
+
+
+def trainer_of(folder, epochs=1, layers=2, lr=0.1, clip=0.0, cell=nn.LSTMCell, seconds=1e9):
+    tg.random.seed(0)
+    model = train.CharModel(3, cell, train.Config(hidden=4, embedding=2, layers=layers))
+    streams = data.Streams(np.tile([0, 1, 2, 2], 50), batch_size=2, seq_len=5)
+    optimizer = optim.SGD(model.parameters(), lr=lr)
+    callbacks = [train.Recorder(folder, seconds=seconds)]
+    return train.Trainer(model, streams, optimizer, clip=clip, epochs=epochs, callbacks=callbacks)
+
+
+class Watch(train.Callback):
+    """Notes by hand what a recorder is to record."""
+
+    def __init__(self):
+        self.rows = []
+
+    def start(self, trainer):
+        self.weights = [p.numpy() if hasattr(p, "numpy") else np.array(p.data) for p in trainer.model.parameters()]
+
+    def after_step(self, trainer):
+        after = [np.array(p.data) for p in trainer.model.parameters()]
+        norms = [np.linalg.norm(p.grad) for p in trainer.model.parameters()]
+        ratios = [np.linalg.norm(a - b) / np.linalg.norm(b) for a, b in zip(after, self.weights, strict=True)]
+        self.rows.append((trainer.loss, trainer.gradient_norm, norms, ratios, [leaf.data for leaf in trainer.carry]))
+        self.weights = after
+
+
+@pytest.mark.parametrize("clip", [0.0, 0.01])
+def test_a_row_holds_loss_gradients_updates_and_states(tmp_path, clip):
+    trainer = trainer_of(tmp_path, clip=clip)
+    watch = Watch()
+    trainer.callbacks.append(watch)
+    trainer.fit()
+    found = Recording.read(tmp_path)
+    losses, totals, norms, ratios, states = zip(*watch.rows, strict=True)
+    np.testing.assert_array_equal(found.steps, 1 + np.arange(trainer.steps))
+    np.testing.assert_allclose(found.loss, losses)
+    np.testing.assert_allclose(found.gradient, totals)
+    np.testing.assert_allclose(found.ratios, ratios, rtol=1e-5)
+    assert found.clip == clip and list(found.parameters) == [name for name, _ in trainer.model.named_parameters()]
+    factor = np.array(totals) / np.sqrt(np.square(norms).sum(axis=1))
+    assert (factor > 1.5).all() if clip else np.allclose(factor, 1, rtol=1e-4)
+    np.testing.assert_allclose(found.gradients, np.array(norms) * factor[:, None], rtol=1e-4)
+    assert list(found.activations) == ["layer 1 h", "layer 2 h", "layer 1 c", "layer 2 c"]
+    for number, (leaf, layer) in enumerate([(0, 0), (0, 1), (1, 0), (1, 1)]):
+        for row, state in enumerate(states):
+            expected = histogram(state[leaf][layer], found.ranges[number], 64)
+            np.testing.assert_array_equal(found.counts[row, number], expected)
+
+
+def test_a_long_training_keeps_rows_evenly_and_none_of_its_loss_is_lost(tmp_path, monkeypatch):
+    monkeypatch.setattr(recorder, "_ROWS", 8)
+    trainer = trainer_of(tmp_path, epochs=3)
+    losses = []
+    note = train.Callback()
+    note.after_step = lambda trainer: losses.append(trainer.loss)
+    trainer.callbacks.append(note)
+    trainer.fit()
+    found = Recording.read(tmp_path)
+    apart = int(found.steps[1] - found.steps[0])
+    assert trainer.steps > 50 and 4 <= len(found.steps) <= 8 and apart == 8
+    np.testing.assert_array_equal(found.steps, apart * (1 + np.arange(len(found.steps))))
+    assert found.loss[-1] == pytest.approx(np.mean(losses[found.steps[-1] - apart : found.steps[-1]]))
+    assert found.counts.shape == (len(found.steps), 4, 64) and (found.counts.sum(axis=2) == 8).all()
+
+
+def test_a_resumed_training_has_the_recording_of_one_that_was_not_interrupted(tmp_path, text_file):
+    config = train.Config(hidden=4, embedding=3, seq=8, batch=4, epochs=1, cell="gru")
+
+    class Stop(train.Callback):
+        def after_step(self, trainer):
+            trainer.interrupted = trainer.step == 17
+
+    folders = tmp_path / "whole", tmp_path / "parted"
+    for folder in folders:
+        more = [Stop()] if folder.name == "parted" else []
+        _, trainer = train.begin(folder, config, file=text_file, callbacks=[train.Recorder(folder), *more])
+        if more:
+            with pytest.raises(KeyboardInterrupt):
+                trainer.fit()
+            assert Recording.read(folder).steps[-1] == 17
+            (folder / FILE).unlink()
+            _, trainer = train.resume(folder, callbacks=[train.Recorder(folder)])
+        trainer.fit()
+    assert trainer.steps > 40
+    whole, parted = map(Recording.read, folders)
+    for name in vars(whole):
+        np.testing.assert_array_equal(getattr(whole, name), getattr(parted, name), err_msg=name)
+
+
+def test_the_file_of_an_earlier_training_does_not_stay(tmp_path):
+    (tmp_path / FILE).write_bytes(b"old")
+    trainer = trainer_of(tmp_path)
+    trainer.callbacks[0].start(trainer)
+    assert not (tmp_path / FILE).exists()
+
+
+def test_it_is_written_while_the_training_runs(tmp_path):
+    trainer = trainer_of(tmp_path, seconds=0)
+    seen = []
+    note = train.Callback()
+    note.after_step = lambda trainer: seen.append(len(Recording.read(tmp_path).steps))
+    trainer.callbacks.append(note)
+    trainer.fit()
+    assert seen == list(range(1, trainer.steps + 1))
+
+
+def test_layers_of_different_states_are_named_cell_by_cell(tmp_path):
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embedding = nn.Embedding(3, 2)
+            self.layer = nn.Recurrent([nn.LSTMCell(2, 4), nn.GRUCell(4, 3)])
+
+        def forward(self, ids, state):
+            return self.layer(self.embedding(ids), state)
+
+    model = Model()
+    streams = data.Streams(np.tile([0, 1, 2, 2], 50), batch_size=2, seq_len=5)
+    recording = train.Recorder(tmp_path)
+    train.Trainer(model, streams, optim.SGD(model.parameters(), lr=0.1), callbacks=[recording]).fit()
+    found = Recording.read(tmp_path)
+    assert list(found.activations) == ["layer 1 h", "layer 1 c", "layer 2 h"]
+    assert (found.counts.sum(axis=2) == [8, 8, 6]).all()
+
+
+def test_a_parameter_of_zeros_has_no_ratio(tmp_path):
+    trainer = trainer_of(tmp_path)
+    trainer.model.head.bias.assign(np.zeros(3))
+    trainer.fit()
+    found = Recording.read(tmp_path)
+    column = list(found.parameters).index("head.bias")
+    assert math.isnan(found.ratios[0, column]) and np.isfinite(found.ratios[1:, column]).all()
+
+
+@given(values=st.lists(st.floats(-1, 1, exclude_max=True), min_size=1, max_size=50))
+def test_a_widened_histogram_is_the_histogram_over_the_wider_range(values):
+    array = np.array(values)
+    narrow = histogram(array, 1.0, 64)
+    assert narrow.sum() == len(values)
+    np.testing.assert_array_equal(widened(narrow), histogram(array, 2.0, 64))
+
+
+def test_what_is_no_recording_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"train\.Recorder"):
+        viz.training(tmp_path)
+    for content in (b"", b"PK\x03\x04 cut", b"text"):
+        (tmp_path / FILE).write_bytes(content)
+        with pytest.raises(DataError, match="damaged"):
+            viz.training(tmp_path)
+    with pytest.raises(ConfigError, match="is no run"):
+        viz.training(3)
