@@ -9,6 +9,7 @@ import numpy as np
 from .plotting import COLOURS, DASHES, Array, heat, log_scale, new_figure, plain
 
 _DECADES = 12
+_BELOW = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.2)}
 
 
 def draw_flows(flows: dict[str, Any]) -> Any:
@@ -20,9 +21,11 @@ def draw_flows(flows: dict[str, Any]) -> Any:
     rows = max(len(flow.states) for flow in flows.values())
     with_horizon = any(flow.horizon is not None for flow in flows.values())
     columns = len(flows)
+    lines = sum(len(flow.states) for flow in flows.values())
     top = 0.9 + 0.28 * max(rows, 3)
-    figure = new_figure(max(7.2, 2.6 * columns), top + 2.9)
-    above, below = figure.subfigures(2, 1, height_ratios=[top, 2.9])
+    low = 3.0 + 0.09 * max(lines, 4)
+    figure = new_figure(max(7.2, 2.6 * columns), top + low)
+    above, below = figure.subfigures(2, 1, height_ratios=[top, low])
     _draw_maps(above, flows)
     panels = below.subplots(1, 2 if with_horizon else 1, squeeze=False)[0]
     _draw_lines(panels[0], flows)
@@ -55,25 +58,22 @@ def _draw_lines(axes: Any, flows: dict[str, Any]) -> None:
     axes.set_xlabel("step t")
     axes.set_ylabel("|∂L/∂state|")
     axes.set_title("What reaches the states")
-    if sum(len(flow.states) for flow in flows.values()) <= 10:
-        axes.legend()
+    axes.legend(**_BELOW, ncols=2)
 
 
 def _draw_horizon(axes: Any, flows: dict[str, Any]) -> None:
     known = {name: flow for name, flow in flows.items() if flow.horizon is not None}
-    dash = 0
     for number, (name, flow) in enumerate(flows.items()):
         if name in known:
-            look = {"color": COLOURS[number % len(COLOURS)], "linestyle": DASHES[dash % len(DASHES)]}
+            look = {"color": COLOURS[number % len(COLOURS)], "linestyle": DASHES[number % len(DASHES)]}
             reach = flow.reach()
             axes.plot(flow.horizon, linewidth=1.4, label=f"{plain(name)}, 1 % up to k = {reach}", **look)
             axes.plot(reach, flow.horizon[reach], "o", color=look["color"], markersize=4)
-        dash += len(flow.states)
     _log_axis(axes, [flow.horizon for flow in known.values()])
     axes.set_xlabel("lag k (steps)")
     axes.set_ylabel("|∂loss at t / ∂x at t − k|")
     axes.set_title("Memory horizon")
-    axes.legend()
+    axes.legend(**_BELOW)
 
 
 def _log_axis(axes: Any, lines: list[Array]) -> None:

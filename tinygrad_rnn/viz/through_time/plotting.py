@@ -75,7 +75,8 @@ class Plot:
     def _drawn(self, kind: str) -> bytes:
         file = io.BytesIO()
         with style():
-            self._draw().savefig(file, format=kind, dpi=150, metadata=_UNDATED[kind])
+            more = {"pil_kwargs": {"optimize": True}} if kind == "png" else {}
+            self._draw().savefig(file, format=kind, dpi=110, metadata=_UNDATED[kind], **more)
         return file.getvalue()
 
     def _repr_png_(self) -> bytes:
