@@ -87,7 +87,7 @@ def before_and_after(checks, out, untrained, run, text):
 
 def texts(checks, out, run, text):
     """Look at gates and neurons while the model reads what it has never seen."""
-    gates = viz.gates(run, text[:60])
+    gates = viz.gates(run, text[:48])
     gates.save(out / "gates.png")
     shares = [
         share for layer in gates.saturation().values() for gate in layer.values() for share in (gate.left, gate.right)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .plotting import COLOURS, DASHES, Array, heat, log_scale, new_figure, plain
+from .plotting import COLOURS, DASHES, MARKS, Array, heat, log_scale, new_figure, plain
 
 _DECADES = 12
 _BELOW = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.2)}
@@ -51,8 +51,7 @@ def _draw_lines(axes: Any, flows: dict[str, Any]) -> None:
     dash = 0
     for number, (name, flow) in enumerate(flows.items()):
         for part, label in zip(flow.states, _labels(flow.states), strict=True):
-            look = {"color": COLOURS[number % len(COLOURS)], "linestyle": DASHES[dash % len(DASHES)]}
-            axes.plot(part.norms, linewidth=1.4, label=f"{plain(name)}, {label}", **look)
+            axes.plot(part.norms, label=f"{plain(name)}, {label}", **_look(number, dash, len(part.norms)))
             dash += 1
     _log_axis(axes, [part.norms for flow in flows.values() for part in flow.states])
     axes.set_xlabel("step t")
@@ -65,15 +64,26 @@ def _draw_horizon(axes: Any, flows: dict[str, Any]) -> None:
     known = {name: flow for name, flow in flows.items() if flow.horizon is not None}
     for number, (name, flow) in enumerate(flows.items()):
         if name in known:
-            look = {"color": COLOURS[number % len(COLOURS)], "linestyle": DASHES[number % len(DASHES)]}
-            reach = flow.reach()
-            axes.plot(flow.horizon, linewidth=1.4, label=f"{plain(name)}, 1 % up to k = {reach}", **look)
-            axes.plot(reach, flow.horizon[reach], "o", color=look["color"], markersize=4)
+            reach, look = flow.reach(), _look(number, number, len(flow.horizon))
+            axes.plot(flow.horizon, label=f"{plain(name)}, 1 % up to k = {reach}", **look)
+            axes.plot(reach, flow.horizon[reach], "*", color=look["color"], markersize=9, markeredgecolor="black")
     _log_axis(axes, [flow.horizon for flow in known.values()])
     axes.set_xlabel("lag k (steps)")
     axes.set_ylabel("|∂loss at t / ∂x at t − k|")
     axes.set_title("Memory horizon")
     axes.legend(**_BELOW)
+
+
+def _look(number: int, dash: int, length: int) -> dict[str, Any]:
+    """Return how a line looks: a model by its colour and its mark, a part of the state by its dashes."""
+    return {
+        "color": COLOURS[number % len(COLOURS)],
+        "marker": MARKS[number % len(MARKS)],
+        "linestyle": DASHES[dash % len(DASHES)],
+        "linewidth": 1.4,
+        "markersize": 3.5,
+        "markevery": (number % 4 * length // 40, max(1, length // 10)),
+    }
 
 
 def _log_axis(axes: Any, lines: list[Array]) -> None:

@@ -6,9 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .plotting import COLOURS, heat, new_figure, plain, show_text
-
-_MARKS = ("o", "s", "^", "D", "v")
+from .plotting import COLOURS, MARKS, heat, new_figure, plain, show_text
 
 
 def draw_gates(text: str, layers: Any, saturation: Any) -> Any:
@@ -66,7 +64,7 @@ def _draw_saturation(figure: Any, kinds: list[str], saturation: Any) -> None:
                     linewidths=0.6,
                     edgecolors="black",
                     color=COLOURS[number % len(COLOURS)],
-                    marker=_MARKS[number % len(_MARKS)],
+                    marker=MARKS[number % len(MARKS)],
                     label=plain(layer),
                 )
         place.plot([0, 1], [1, 0], color="0.6", linewidth=0.8, zorder=0)

@@ -15,9 +15,10 @@ from ...core.errors import ConfigError, TinygradRNNError
 Array = NDArray[Any]
 
 KINDS = ("svg", "png", "pdf")
-# Okabe and Ito 2008: told apart by every kind of colour vision; the dashes tell them apart in print.
+# Okabe and Ito 2008: told apart by every kind of colour vision; marks and dashes tell them apart in print.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ("-", "--", "-.", ":")
+MARKS = ("o", "s", "^", "D", "v")
 # Its lightness grows evenly, so that it reads the same in grey and with every kind of colour vision.
 HEAT = "cividis"
 _STYLE = {
