@@ -1,4 +1,4 @@
-"""Pictures of graphs: a reader of `core.Graph` that knows no layer and no class of operation."""
+"""Pictures of graphs and of what happens through time: readers that know no layer and no class of operation."""
 
 from .dot import TooLargeError
 from .drawing import draw
