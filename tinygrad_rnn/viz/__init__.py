@@ -1,7 +1,6 @@
 """Pictures of graphs and of what happens through time: readers that know no layer and no class of operation."""
 
-from .dot import TooLargeError
-from .drawing import draw
+from .drawing import FoldError, TooLargeError, draw
 from .latex import latex
 from .layout import LayoutError
 from .page import Page, explore
@@ -9,6 +8,7 @@ from .picture import Picture
 from .through_time import PlottingError, gates, gradient_flow, neurons, training
 
 __all__ = [
+    "FoldError",
     "LayoutError",
     "Page",
     "Picture",

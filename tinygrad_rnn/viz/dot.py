@@ -1,214 +1,129 @@
-"""A graph as DOT source: operations, parameters, constants and results in the boxes of their modules and time steps."""
+"""A diagram as source in Graphviz' language DOT: items in the boxes of their modules and time steps."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from itertools import pairwise
+from typing import Any, Literal
 
 import graphviz
-import numpy as np
 
-from ..core import Array, Graph, Node
-from ..core.errors import TinygradRNNError
-from . import labels
+from . import labels, looks
+from .diagram import Diagram, Edge, Item, Repeat, Scope
 
-Scope = tuple[str | int, ...]
-Attributes = dict[str, str]
-LIMIT = 2000
-
-# The colours are Okabe and Ito's, which every kind of colour vision tells apart; outlines differ as well, for print.
-# The letters of these two are equally wide, so that a file laid out with one fits where it is shown with the other.
-_FONT = "Verdana,DejaVu Sans,sans-serif"
-_GRAPH = {"bgcolor": "white", "fontname": _FONT, "fontsize": "10", "nodesep": "0.22", "ranksep": "0.28", "pad": "0.1"}
-_NODE = {"fontname": _FONT, "fontsize": "13", "margin": "0.09,0.04", "height": "0.3", "width": "0.46"}
-_EDGE = {"arrowsize": "0.55", "color": "#333333", "fontname": _FONT, "fontsize": "8"}
-_OPERATION = {"shape": "box", "style": "rounded,filled", "fillcolor": "white", "color": "#444444"}
-_PARAMETER = {"shape": "box", "style": "filled", "fillcolor": "#d7e9f7", "color": "#0072b2", "fontsize": "10"}
-_SHARED = {"style": "filled,dashed"}
-_INPUT = {"shape": "ellipse", "style": "filled", "fillcolor": "#d9f2e8", "color": "#009e73", "penwidth": "1.5"}
-_CONSTANT = {"shape": "box", "style": "dotted", "color": "#666666", "fontcolor": "#444444", "fontsize": "9"}
-_OUTPUT = {"peripheries": "2", "color": "#d55e00", "fillcolor": "#fdebdc", "penwidth": "1.5"}
-_PORTS = {"shape": "plain", "style": ""}
-_SIDE = {"color": "#999999", "arrowsize": "0.4"}
-_BOX = {
-    "style": "rounded",
-    "penwidth": "1",
-    "color": "#aaaaaa",
-    "fontcolor": "#555555",
-    "labeljust": "l",
-    "margin": "8",
-}
-_STEP = {"penwidth": "2", "style": "rounded,dashed"}
+Direction = Literal["TB", "BT", "LR", "RL"]
 
 
-class TooLargeError(TinygradRNNError, ValueError):
-    """A graph of more nodes than a picture can show."""
-
-
-def dot(
-    graph: Graph,
-    inputs: Mapping[Node, str] | None = None,
-    arrays: Sequence[tuple[str, Array]] = (),
-    names: Mapping[tuple[Node, int], str] | None = None,
-) -> str:
-    """Write a graph as DOT source, the same text for the same graph.
+def dot(diagram: Diagram, direction: Direction = "TB", legend: bool = False) -> str:
+    """Write a diagram as DOT source, the same text for the same diagram.
 
     Args:
-        graph: what to draw.
-        inputs: leaves that are inputs, and their names; all other leaves are drawn as parameters, a copy for each use.
-        arrays: names and values of inputs that no gradient is taken of, such as integer tokens.
-        names: names of results, by node and output.
-
-    Raises:
-        TooLargeError: if the graph has more than 2,000 nodes.
+        diagram: what to draw.
+        direction: from top to bottom, bottom to top, left to right or right to left.
+        legend: add samples of the kinds of things that are drawn.
 
     Example:
-        >>> import tinygrad_rnn as tg
+        >>> from tinygrad_rnn.viz.diagram import Diagram, Item
         >>> from tinygrad_rnn.viz.dot import dot
-        >>> print(dot(tg.Graph.of(tg.sigmoid(tg.Tensor(0.0, requires_grad=True)))).splitlines()[0])
+        >>> print(dot(Diagram({"n0": Item("n0", "input", "x")})).splitlines()[0])
         digraph {
     """
-    if len(graph) > LIMIT:
-        raise TooLargeError(
-            f"a graph of {len(graph):,} nodes; a picture of more than {LIMIT:,} cannot be read: draw one time step, "
-            "by calling the cell, or the model on a sequence of length 1; print(graph) lists all of it"
-        )
-    return _Drawing(graph, inputs or {}, arrays, names or {}).text()
+    settings = looks.GRAPH | ({"rankdir": direction} if direction != "TB" else {})
+    whole = graphviz.Digraph(graph_attr=settings, node_attr=looks.NODE, edge_attr=looks.EDGE)
+    boxes: dict[Scope, list[Item]] = {(): []}
+    for item in diagram.items.values():
+        for depth in range(len(item.scope)):
+            boxes.setdefault(item.scope[: depth + 1], [])
+        boxes[item.scope].append(item)
+    children: dict[Scope, list[Scope]] = {}
+    for scope in boxes:
+        if scope:
+            children.setdefault(scope[:-1], []).append(scope)
+    numbers = {scope: i for i, scope in enumerate(boxes)}
+    _write(whole, (), boxes, children, numbers)
+    for edge in diagram.edges:
+        _edge(whole, edge)
+    if legend:
+        _legend(whole, diagram)
+    text: str = whole.source
+    return text
 
 
-class _Drawing:
-    """The nodes of a drawing by scope, and its edges, in the order in which they are written."""
+def _write(
+    into: Any,
+    scope: Scope,
+    boxes: dict[Scope, list[Item]],
+    children: dict[Scope, list[Scope]],
+    numbers: dict[Scope, int],
+) -> None:
+    for item in boxes[scope]:
+        into.node(item.key, **_look(item))
+    for child in children.get(scope, ()):
+        inner = child
+        # A box around nothing but a box says nothing that one label cannot say; that of a loop stands for itself.
+        while not boxes[inner] and len(children.get(inner, ())) == 1 and not isinstance(inner[-1], Repeat):
+            deeper = children[inner][0]
+            if isinstance(deeper[-1], Repeat):
+                break
+            inner = deeper
+        parts = inner[len(scope) :]
+        title = labels.markup(labels.clean(labels.path(parts)))
+        with into.subgraph(name=f"cluster_{numbers[child]}") as box:
+            tip = graphviz.escape(labels.clean(labels.path(inner), 200))
+            box.attr(**looks.BOX, label=title, tooltip=tip)
+            if isinstance(parts[-1], int):
+                box.attr(**looks.STEP)
+            elif isinstance(parts[-1], Repeat):
+                box.attr(**looks.REPEAT)
+            _write(box, inner, boxes, children, numbers)
 
-    def __init__(
-        self,
-        graph: Graph,
-        inputs: Mapping[Node, str],
-        arrays: Sequence[tuple[str, Array]],
-        names: Mapping[tuple[Node, int], str],
-    ) -> None:
-        self._graph = graph
-        self._arrays = arrays
-        self._names = names
-        self._drawn_arrays: set[str] = set()
-        self._boxes: dict[Scope, list[tuple[str, Attributes]]] = {(): []}
-        self._edges: list[tuple[str, str, Attributes]] = []
-        self._leaves: dict[Node, str] = {}
-        results = {node for node, _ in graph.outputs}
-        for node in graph:
-            if node.primitive is not None:
-                self._operation(node, node in results)
-            elif node in inputs:
-                self._leaves[node] = self._id(node)
-                self._put((), self._id(node), _INPUT | self._leaf(node, inputs[node], ""))
-            elif not graph.consumers[node]:
-                self._put((), self._id(node), _PARAMETER | _OUTPUT | self._leaf(node, node.name or "", ""))
 
-    def _id(self, node: Node) -> str:
-        return f"n{self._graph.number(node)}"
+def _look(item: Item) -> looks.Attributes:
+    look = dict(looks.KINDS[item.kind])
+    if item.is_shared:
+        look |= looks.SHARED
+    if item.fields:
+        look |= looks.PORTS | {"label": labels.ports(item.title, item.fields, item.notes)}
+    else:
+        look["label"] = labels.markup(item.title, item.name, item.notes)
+    if item.ordered:
+        look["ordering"] = "in"
+    if item.fill is not None:
+        look["fillcolor"] = item.fill
+    if item.is_faint:
+        look |= looks.FAINT
+    look["tooltip"] = graphviz.escape(item.tooltip)
+    return look
 
-    def _put(self, scope: Scope, name: str, attributes: Attributes) -> None:
-        for depth in range(len(scope)):
-            self._boxes.setdefault(scope[: depth + 1], [])
-        self._boxes[scope].append((name, attributes))
 
-    def _operation(self, node: Node, is_result: bool) -> None:
-        name = self._id(node)
-        title = labels.operation(node)
-        given = [self._name(node, slot) for slot in range(len(node.specs))]
-        attributes = dict(_OPERATION)
-        if len(node.specs) == 1:
-            attributes["label"] = labels.markup(title, given[0], labels.shape(node.specs[0]))
-        else:
-            shapes = {labels.shape(spec): None for spec in node.specs}
-            attributes |= _PORTS | {"label": labels.ports(title, given, " ".join(shapes))}
-        if node.operation in labels.ORDERED:
-            attributes["ordering"] = "in"
-        if is_result:
-            attributes |= _OUTPUT
-        attributes["tooltip"] = graphviz.escape(labels.details(node))
-        self._arguments(node, name)
-        self._put(node.scope, name, attributes)
+def _edge(into: Any, edge: Edge) -> None:
+    look = dict(looks.EDGES[edge.kind])
+    if edge.label:
+        # Spaces keep the text from the line.
+        look["label"] = f"<&#160; {labels.escaped(edge.label)} &#160;>"
+    port = "" if edge.slot is None else f":s{edge.slot}:s"
+    if edge.kind == "loop":
+        # Written the other way round, so that a step is laid out from its states downwards.
+        into.edge(edge.head, f"{edge.tail}{port}", dir="back", **look)
+    else:
+        into.edge(f"{edge.tail}{port}", edge.head, **look)
 
-    def _arguments(self, node: Node, name: str) -> None:
-        args = node.args or (None,) * len(node.parents)
-        for i, (parent, slot, arg) in enumerate(zip(node.parents, node.slots, args, strict=True)):
-            if parent is None:
-                if not labels.is_number(arg):
-                    self._constant(node, name, i, arg)
-            elif parent.primitive is not None:
-                tail = self._id(parent) + (f":s{slot}:s" if len(parent.specs) > 1 else "")
-                self._edges.append((tail, name, {}))
-            else:
-                self._use(node, name, parent)
 
-    def _constant(self, node: Node, name: str, argument: int, arg: Any) -> None:
-        for given, array in self._arrays:
-            if isinstance(arg, np.ndarray) and arg.dtype == array.dtype and np.array_equal(arg, array):
-                if given not in self._drawn_arrays:
-                    self._drawn_arrays.add(given)
-                    label = labels.markup(labels.clean(given), small=labels.shape(array))
-                    tip = graphviz.escape(f"input {labels.clean(given)}\n{labels.typed(array)}")
-                    self._put((), f"a{len(self._drawn_arrays)}", _INPUT | {"label": label, "tooltip": tip})
-                place = [drawn for drawn, _ in self._arrays if drawn in self._drawn_arrays].index(given) + 1
-                self._edges.append((f"a{place}", name, {}))
-                return
-        title, small = labels.constant(arg)
-        attributes = _CONSTANT | {"label": labels.markup(title, small=small), "tooltip": "a constant"}
-        self._put(node.scope, f"{name}c{argument}", attributes)
-        self._edges.append((f"{name}c{argument}", name, _SIDE))
-
-    def _use(self, node: Node, name: str, leaf: Node) -> None:
-        """Draw the edge from a leaf: a parameter stands beside each of its uses, or the layout falls to pieces."""
-        if leaf in self._leaves:
-            self._edges.append((self._leaves[leaf], name, {}))
-            return
-        uses = len({consumer for consumer, _ in self._graph.consumers[leaf]})
-        copy = self._id(leaf) if uses == 1 else f"{self._id(leaf)}u{self._graph.number(node)}"
-        if not any(copy == drawn for drawn, _ in self._boxes.get(node.scope, ())):
-            shared = f"shared ×{uses}" if uses > 1 else ""
-            text = labels.short(leaf.name or self._name(leaf, 0), node.scope)
-            self._put(node.scope, copy, _PARAMETER | self._leaf(leaf, text, shared) | (_SHARED if shared else {}))
-        self._edges.append((copy, name, _SIDE))
-
-    def _leaf(self, node: Node, title: str, note: str) -> Attributes:
-        small = " ".join([labels.shape(node.specs[0]), note]).strip()
-        tip = [labels.clean(node.name or title or "leaf", 200), labels.typed(node.specs[0]), note]
-        return {
-            "label": labels.markup(labels.clean(title) or "leaf", small=small),
-            "tooltip": graphviz.escape("\n".join(filter(None, tip))),
-        }
-
-    def _name(self, node: Node, slot: int) -> str:
-        watch = node.watches.get(slot) if node.watches else None
-        return labels.clean((watch and watch.name) or self._names.get((node, slot), ""), 24)
-
-    def text(self) -> str:
-        """Return the source."""
-        whole = graphviz.Digraph(graph_attr=_GRAPH, node_attr=_NODE, edge_attr=_EDGE)
-        children: dict[Scope, list[Scope]] = {}
-        for scope in self._boxes:
-            if scope:
-                children.setdefault(scope[:-1], []).append(scope)
-        numbers = {scope: i for i, scope in enumerate(self._boxes)}
-        self._write(whole, (), children, numbers)
-        for tail, head, attributes in self._edges:
-            whole.edge(tail, head, **attributes)
-        text: str = whole.source
-        return text
-
-    def _write(self, into: Any, scope: Scope, children: dict[Scope, list[Scope]], numbers: dict[Scope, int]) -> None:
-        for name, attributes in self._boxes[scope]:
-            into.node(name, **attributes)
-        for child in children.get(scope, ()):
-            inner = child
-            # A box around nothing but a box says nothing that one label cannot say.
-            while not self._boxes[inner] and len(children.get(inner, ())) == 1:
-                inner = children[inner][0]
-            parts = inner[len(scope) :]
-            is_step = isinstance(parts[-1], int)
-            title = labels.markup(labels.clean(labels.path(parts)))
-            with into.subgraph(name=f"cluster_{numbers[child]}") as box:
-                box.attr(**_BOX, label=title, tooltip=graphviz.escape(labels.clean(labels.path(inner), 200)))
-                if is_step:
-                    box.attr(**_STEP)
-                self._write(box, inner, children, numbers)
+def _legend(into: Any, diagram: Diagram) -> None:
+    """Add a sample of each kind of item and edge that occurs."""
+    kinds = {item.kind: None for item in diagram.items.values()}
+    with into.subgraph(name="cluster_legend") as box:
+        box.attr(**looks.BOX, label=labels.markup("legend"))
+        samples = [kind for kind in looks.LEGEND if kind in kinds]
+        for kind in samples:
+            sample = Item("", kind, looks.LEGEND[kind])  # type: ignore[arg-type]
+            box.node(f"legend_{kind}", **_look(sample))
+        edges = [kind for kind in looks.EDGE_LEGEND if any(edge.kind == kind for edge in diagram.edges)]
+        for kind in edges:
+            box.node(f"legend_{kind}_text", shape="plain", fontsize="10", label=labels.markup(looks.EDGE_LEGEND[kind]))
+            box.node(f"legend_{kind}_end", shape="point", style="invis", width="0.6", label="")
+            with box.subgraph() as row:
+                row.attr(rank="same")
+                row.edge(f"legend_{kind}_end", f"legend_{kind}_text", **looks.EDGES[kind])
+        column = [f"legend_{kind}" for kind in samples] + [f"legend_{kind}_text" for kind in edges]
+        for above, below in pairwise(column):
+            box.edge(above, below, style="invis")

@@ -4,57 +4,99 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..core import Array, Graph, Node, Tensor, enable_grad, random
-from ..core.errors import ConfigError
+from ..core.errors import ConfigError, TinygradRNNError
 from ..core.names import LocalNames
 from ..core.tree import tree_flatten, tree_unflatten
 from ..scan import engine
-from .dot import dot
+from .blocks import Partition, Time
+from .diagram import Diagram
+from .dot import Direction, dot
+from .loops import Found, find_loops
 from .picture import Picture
+from .sketch import Names, sketch
 
 
-def draw(what: Any, *examples: Any) -> Picture:
-    """Draw the graph of a computation: operations with symbols and shapes, in the boxes of their modules.
+TIMES = ("fold", "unroll", "full")
+SHOWN = ("shapes", "values", "grads", "saved")
+DIRECTIONS = ("TB", "BT", "LR", "RL")
+LIMIT = 2000
 
-    Parameters are boxes with corners, a dashed copy beside each use where there are several; operations are rounded;
-    inputs are ellipses; constants are dotted; results have a double outline. Full names and dtypes are in tooltips.
 
-    Args:
-        what: a tensor or a graph; or a module or function, which is called with the examples.
-        examples: arrays, tensors, or nests of them, such as a state.
+class TooLargeError(TinygradRNNError, ValueError):
+    """A graph of more nodes than a picture can show."""
 
-    Returns:
-        The picture, to be saved as .svg, .png, .pdf or .dot; a notebook shows it.
 
-    Raises:
-        GraphError: if the tensor, or what the module returns, does not require grad.
-        TooLargeError: if there are more than 2,000 nodes.
-        ConfigError: if `what` is none of these, or if there are examples for a tensor or graph.
+class FoldError(TinygradRNNError, ValueError):
+    """A loop whose steps are not alike, so that one of them cannot stand for all."""
 
-    Example:
-        >>> import numpy as np
-        >>> from tinygrad_rnn import nn, viz
-        >>> cell = nn.GRUCell(3, 4)
-        >>> viz.draw(cell, np.ones((1, 3)), cell.initial_state(1)).save("gru.svg")  # doctest: +SKIP
-    """
+
+def draw(
+    what: Any,
+    *examples: Any,
+    time: Time = "fold",
+    depth: int | None = None,
+    show: Sequence[str] = ("shapes",),
+    direction: Direction = "TB",
+    legend: bool = False,
+) -> Picture:
+    """Draw."""
+    _check(time, depth, show, direction)
     if isinstance(what, (Tensor, Graph)):
         if examples:
             raise ConfigError(
                 f"examples are inputs of a module or function; to draw a {type(what).__name__}, give none"
             )
-        return Picture(dot(what if isinstance(what, Graph) else Graph.of(what)))
-    if not callable(what):
+        graph, names = what if isinstance(what, Graph) else Graph.of(what), Names()
+    elif callable(what):
+        graph, names = _call(what, examples)
+    else:
         raise ConfigError(f"cannot draw a {type(what).__name__}; give a tensor, a graph, or a module with its inputs")
-    return Picture(_draw_call(what, examples))
+    diagram = _diagram(graph, names, time, depth, show)
+    return Picture(dot(diagram, direction, legend))
 
 
-def _draw_call(function: Callable[..., Any], examples: tuple[Any, ...]) -> str:
-    """Call a function with its examples made inputs of the graph, and draw what it returns."""
+def _check(time: str, depth: int | None, show: Sequence[str], direction: str) -> None:
+    if time not in TIMES:
+        raise ConfigError(f"time is {time!r}; give one of {', '.join(map(repr, TIMES))}")
+    if direction not in DIRECTIONS:
+        raise ConfigError(f"direction is {direction!r}; give one of {', '.join(map(repr, DIRECTIONS))}")
+    if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int) or depth < 1):
+        raise ConfigError(f"depth is {depth!r}; give the levels of modules to draw, 1 or more, or None for all")
+    unknown = [name for name in ([show] if isinstance(show, str) else show) if name not in SHOWN]
+    if unknown or isinstance(show, str):
+        raise ConfigError(f"show is {show!r}; give a tuple of {', '.join(map(repr, SHOWN))}")
+
+
+def _diagram(graph: Graph, names: Names, time: Time, depth: int | None, show: Sequence[str]) -> Diagram:
+    if time == "full" and len(graph) > LIMIT:
+        raise TooLargeError(_too_large(len(graph), "draw it with time='fold' or time='unroll'"))
+    found = Found([], None, None, []) if time == "full" else find_loops(graph, names.inputs)
+    if time == "fold" and found.refusal:
+        raise FoldError(
+            f"time='fold' draws one step for all of a loop, but here {found.refusal}; draw it with time='unroll', or "
+            "with time='full' if it is short"
+        )
+    partition = Partition(graph, found, time, depth)
+    if len(partition.blocks) > LIMIT:
+        reason = f"; no loop was found in it, since {found.untied}" if found.untied else ""
+        raise TooLargeError(_too_large(len(partition.blocks), f"draw a part of it, or fewer levels with depth=1{reason}"))
+    return sketch(graph, partition, names, "shapes" in show)
+
+
+def _too_large(count: int, advice: str) -> str:
+    return (
+        f"a picture of {count:,} nodes, and more than {LIMIT:,} cannot be read: {advice}; print(graph) lists all of it"
+    )
+
+
+def _call(function: Callable[..., Any], examples: tuple[Any, ...]) -> tuple[Graph, Names]:
+    """Call a function with its examples made inputs of the graph; return the graph and what things are called."""
     leaves: dict[Node, str] = {}
     arrays: list[tuple[str, Array]] = []
 
@@ -91,7 +133,7 @@ def _draw_call(function: Callable[..., Any], examples: tuple[Any, ...]) -> str:
         # A leaf of a nested state is better known by the name that it is unpacked to.
         if node.name == given and "[" in given:
             leaves[node] = names.found.get((node, 0), given)
-    return dot(Graph.of(*(recorded or results)), leaves, arrays, names.of_nodes())
+    return Graph.of(*(recorded or results)), Names(names.of_nodes(), leaves, arrays)
 
 
 def _argument_names(function: Callable[..., Any], count: int) -> list[str]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import html
 import unicodedata
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..core import Node, Spec
+from .diagram import Repeat, Scope
 
 # By the name of the operation; what is missing here is shown by its name.
 SYMBOLS = {
@@ -44,18 +46,63 @@ def clean(text: str, limit: int = 48) -> str:
     return "".join(shown)
 
 
-def markup(title: str, name: str = "", small: str = "") -> str:
-    """Return an HTML-like label: a title and, below it in small letters, a name and a grey note."""
+def escaped(text: str) -> str:
+    """Return text for an HTML-like label."""
+    return html.escape(clean(text, 120))
+
+
+class Moving(NamedTuple):
+    """A number that differs from step to step, as text: "t", "t + 1", "9 − t"."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def moving(numbers: Sequence[int], times: Sequence[int]) -> Moving | int:
+    """Return how a number depends on the time; the number itself where it does not.
+
+    Example:
+        >>> from tinygrad_rnn.viz.labels import moving
+        >>> str(moving([2, 3, 4], [0, 1, 2])), str(moving([9, 8, 7], [0, 1, 2]))
+        ('t + 2', '9 − t')
+    """
+    if len(set(numbers)) == 1:
+        return numbers[0]
+    slope = (numbers[1] - numbers[0]) // (times[1] - times[0])
+    rest = numbers[0] - slope * times[0]
+    letter = "t" if abs(slope) == 1 else f"{abs(slope)}t"
+    if slope < 0:
+        return Moving(f"{rest} − {letter}")
+    return Moving(f"{letter} {'−' if rest < 0 else '+'} {abs(rest)}" if rest else letter)
+
+
+def substitute(value: Any, numbers: Iterator[Any]) -> Any:
+    """Return a setting with its integers replaced, in the order in which `steps.integers` lists them."""
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+        return next(numbers)
+    if isinstance(value, slice):
+        parts = [substitute(part, numbers) for part in (value.start, value.stop, value.step)]
+        return slice(*parts)
+    if isinstance(value, (tuple, list)):
+        return tuple([substitute(part, numbers) for part in value])
+    return value
+
+
+def markup(title: str, name: str = "", notes: Sequence[str] = (), colour: str = _GREY) -> str:
+    """Return an HTML-like label: a title and, below it in small letters, a name and grey notes, a line each."""
     # The sign hangs below its line and would touch what stands there.
     top = '<FONT POINT-SIZE="10">@</FONT>' if title == "@" else html.escape(title) or " "
-    bottom = [f'<FONT POINT-SIZE="10"><I>{html.escape(name)}</I></FONT>'] if name else []
-    if small:
-        bottom.append(f'<FONT POINT-SIZE="8" COLOR="{_GREY}">{html.escape(small)}</FONT>')
-    return f"<{'<BR/>'.join([top, *([' '.join(bottom)] if bottom else [])])}>"
+    small = [f'<FONT POINT-SIZE="8" COLOR="{colour}">{html.escape(note)}</FONT>' for note in notes]
+    if name:
+        small[:1] = [" ".join([f'<FONT POINT-SIZE="10"><I>{html.escape(name)}</I></FONT>', *small[:1]])]
+    return f"<{'<BR/>'.join([top, *small])}>"
 
 
-def ports(title: str, names: list[str], small: str) -> str:
+def ports(title: str, names: Sequence[str], notes: Sequence[str]) -> str:
     """Return an HTML-like label with one field for each result, so that edges leave from their own."""
+    small = "<BR/>".join([f'<FONT POINT-SIZE="8" COLOR="{_GREY}">{html.escape(note)}</FONT>' for note in notes])
     fields = "".join(
         [
             f'<TD PORT="s{i}" WIDTH="34">{f"<I>{html.escape(name)}</I>" if name else i}</TD>'
@@ -64,8 +111,7 @@ def ports(title: str, names: list[str], small: str) -> str:
     )
     return (
         '<<TABLE BORDER="0" CELLBORDER="1" CELLSPACING="0" CELLPADDING="3" COLOR="#444444">'
-        f'<TR><TD COLSPAN="{len(names)}">{html.escape(title)} '
-        f'<FONT POINT-SIZE="8" COLOR="{_GREY}">{html.escape(small)}</FONT></TD></TR><TR>{fields}</TR></TABLE>>'
+        f'<TR><TD COLSPAN="{len(names)}">{html.escape(title)} {small}</TD></TR><TR>{fields}</TR></TABLE>>'
     )
 
 
@@ -80,14 +126,21 @@ def typed(spec: Any) -> str:
     return f"{spec.dtype} {shape(spec)}"
 
 
-def operation(node: Node) -> str:
-    """Return the symbol of a node's operation, with the numbers it works on: "1 −" for 1 - x."""
+def operation(node: Node, params: Mapping[str, Any] | None = None, args: Sequence[Any] | None = None) -> str:
+    """Return the symbol of a node's operation, with the numbers it works on: "1 −" for 1 - x.
+
+    Args:
+        node: the node.
+        params: settings to show in place of its own, in which the time may stand as a letter.
+        args: arguments to show in place of its own.
+    """
     name = node.operation
     if name == "getitem":
-        return f"[{_index(node.params.get('index'))}]"
+        return f"[{_index((node.params if params is None else params).get('index'))}]"
     symbol = SYMBOLS.get(name, clean(name.lstrip("_"), 24))
-    # What came from a node is no constant, be it one number that was kept.
-    args = [None if parent is not None else arg for parent, arg in zip(node.parents, node.args or (), strict=False)]
+    args = (node.args or ()) if args is None else args
+    # What is computed is seen by its edge.
+    args = [None if parent is not None else arg for parent, arg in zip(node.parents, args, strict=False)]
     before = [number(arg) for arg in args[:1] if is_number(arg)]
     after = [number(arg) for arg in args[1:] if is_number(arg)]
     return " ".join([*before, symbol, *after])
@@ -95,7 +148,7 @@ def operation(node: Node) -> str:
 
 def is_number(arg: Any) -> bool:
     """Return whether a constant is a single number whose value is known, which stands in the label itself."""
-    return isinstance(arg, (bool, int, float, np.generic)) or (isinstance(arg, np.ndarray) and arg.ndim == 0)
+    return isinstance(arg, (bool, int, float, np.generic, Moving)) or (isinstance(arg, np.ndarray) and arg.ndim == 0)
 
 
 def number(value: Any) -> str:
@@ -114,21 +167,22 @@ def constant(arg: Any) -> tuple[str, str]:
     return "constant", ""
 
 
-def details(node: Node) -> str:
+def details(node: Node, params: Mapping[str, Any] | None = None) -> str:
     """Return the tooltip: the operation with its settings, the type of its result, where it was made."""
-    settings = ", ".join([f"{key}={_setting(value)}" for key, value in node.params.items()])
+    shown = node.params if params is None else params
+    settings = ", ".join([f"{key}={_setting(value)}" for key, value in shown.items()])
     call = f"{node.operation}({settings})" if settings else node.operation
     lines = [clean(node.name, 200)] if node.name else []
     lines += [clean(call, 200), ", ".join([typed(spec) for spec in node.specs[:8]])]
     return "\n".join([*lines, clean(path(node.scope), 200)] if node.scope else lines)
 
 
-def path(scope: tuple[str | int, ...]) -> str:
+def path(scope: Scope) -> str:
     """Return a scope as text; an integer in it is a time step."""
-    return " / ".join([f"t = {part}" if isinstance(part, int) else part for part in scope])
+    return " / ".join([part.title if isinstance(part, Repeat) else f"t = {part}" if isinstance(part, int) else part for part in scope])
 
 
-def short(name: str, scope: tuple[str | int, ...]) -> str:
+def short(name: str, scope: Scope) -> str:
     """Return a parameter's name without the path that the boxes around it show already."""
     owner, _, last = name.rpartition(".")
     around = ".".join([part for part in scope if isinstance(part, str)])
@@ -141,7 +195,7 @@ def _index(index: Any) -> str:
 
 
 def _setting(value: Any) -> str:
-    if value is None or isinstance(value, (bool, int, float, str, np.generic, np.dtype)):
+    if value is None or isinstance(value, (bool, int, float, str, np.generic, np.dtype, Moving)):
         return str(value)
     if value is Ellipsis:
         return "..."
