@@ -11,7 +11,7 @@ import tinygrad_rnn as tg
 from tinygrad_rnn import nn, viz
 from tinygrad_rnn.core.errors import ConfigError, GraphError
 from tinygrad_rnn.core.names import LocalNames
-from tinygrad_rnn.viz.dot import LIMIT
+from tinygrad_rnn.viz.drawing import LIMIT
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -36,15 +36,49 @@ def with_a_shared_parameter():
     for t in range(3):
         with tg.scope("rnn"), tg.scope(t):
             h = np.tanh(h @ w)
-    return viz.draw(np.sum(h))
+    return viz.draw(np.sum(h), time="full")
 
 
 def of_a_model():
     model = nn.Sequential(nn.Embedding(5, 2), nn.Recurrent(nn.GRUCell(2, 3)))
-    return viz.draw(model, np.array([[4], [2]]))
+    return viz.draw(model, np.array([[4], [2]]), time="full")
 
 
-PICTURES = {"lstm": written_by_hand, "shared": with_a_shared_parameter, "model": of_a_model}
+def steady(layer):
+    """A layer whose weights are no random numbers."""
+    for parameter in layer.parameters():
+        parameter.assign(np.linspace(-0.5, 0.5, parameter.size).reshape(parameter.shape))
+    return layer.astype(np.float64)
+
+
+def folded():
+    return viz.draw(nn.LSTM(2, 3), np.ones((700, 1, 2)), legend=True)
+
+
+def unrolled():
+    return viz.draw(nn.GRU(2, 3, bidirectional=True), np.ones((9, 1, 2)), time="unroll", depth=2, direction="LR")
+
+
+def backwards():
+    layer = steady(nn.RNN(2, 3))
+    return viz.draw(lambda x: np.mean(layer(x)[0] ** 2), np.ones((5, 1, 2)), backward=True, legend=True)
+
+
+def with_everything():
+    layer = steady(nn.GRU(2, 3))
+    show = ("shapes", "values", "grads", "saved")
+    return viz.draw(lambda x: np.mean(layer(x)[0]), np.ones((5, 1, 2)), show=show, depth=2)
+
+
+PICTURES = {
+    "lstm": written_by_hand,
+    "shared": with_a_shared_parameter,
+    "model": of_a_model,
+    "folded": folded,
+    "unrolled": unrolled,
+    "backward": backwards,
+    "everything": with_everything,
+}
 
 
 @pytest.mark.parametrize("name", PICTURES)
@@ -188,9 +222,18 @@ def test_over_2000_nodes_are_refused_with_the_way_out():
     x = parameter("x", 1)
     for _ in range(LIMIT - 1):
         x = np.tanh(x)
-    assert viz.draw(x).source
-    with pytest.raises(viz.TooLargeError, match=r"2,001 nodes.*one time step.*print\(graph\)"):
-        viz.draw(np.tanh(x))
+    assert viz.draw(x, time="full").source
+    with pytest.raises(viz.TooLargeError, match=r"2,001 nodes.*time='fold'.*print\(graph\)"):
+        viz.draw(np.tanh(x), time="full")
+    assert "× 2,000" in viz.draw(np.tanh(x)).source
+
+
+def test_over_2000_nodes_of_untied_weights_are_refused_with_the_reason():
+    h = np.ones((1, 2))
+    for t in range(1001):
+        h = np.tanh(h @ parameter(f"w{t}", 2, 2))
+    with pytest.raises(viz.TooLargeError, match=r"not tied: one step reads w999, the next w1000"):
+        viz.draw(h)
 
 
 def test_what_cannot_be_drawn_is_refused():

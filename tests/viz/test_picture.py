@@ -30,7 +30,14 @@ def no_layout(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("kind", "start"), [("svg", b"<svg "), ("png", b"\x89PNG\r\n"), ("pdf", b"%PDF-"), ("dot", b"digraph {")]
+    ("kind", "start"),
+    [
+        ("svg", b"<svg "),
+        ("png", b"\x89PNG\r\n"),
+        ("pdf", b"%PDF-"),
+        ("html", b"<!DOCTYPE html>"),
+        ("dot", b"digraph {"),
+    ],
 )
 def test_a_file_is_of_the_kind_that_its_name_says(picture, tmp_path, kind, start):
     for name in (f"a.{kind}", f"b.{kind.upper()}"):
@@ -41,7 +48,7 @@ def test_a_file_is_of_the_kind_that_its_name_says(picture, tmp_path, kind, start
 
 def test_another_kind_of_file_is_refused(picture, tmp_path):
     for name in ("a.gif", "a"):
-        with pytest.raises(ConfigError, match=r"end it in \.svg, \.png, \.pdf or \.dot"):
+        with pytest.raises(ConfigError, match=r"end it in \.svg, \.png, \.pdf, \.html or \.dot"):
             picture.save(tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
@@ -55,6 +62,15 @@ def test_an_svg_is_one_element_that_refers_to_nothing_outside(picture):
     assert 'fill="white"' in svg
     assert {"σ", "Σ", "model"} <= {text.text for text in root.iter("{http://www.w3.org/2000/svg}text")}
     assert picture._repr_svg_() == svg
+
+
+def test_a_page_asks_the_browser_for_nothing_and_shows_its_name_as_text(picture, tmp_path):
+    picture.save(tmp_path / "<b>&.html")
+    page = (tmp_path / "<b>&.html").read_text("utf-8")
+    assert page.index("default-src 'none'") < page.index("<svg")
+    assert "<title>&lt;b&gt;&amp;</title>" in page and picture.svg() in page
+    for unwanted in ("href=", "src=", "<script", "style=", "url("):
+        assert unwanted not in page
 
 
 def test_the_same_graph_gives_the_same_svg(picture):

@@ -27,6 +27,9 @@ class Operation(Protocol):
     def __call__(self, *args: Any, **params: Any) -> Any:
         """Compute the result."""
 
+    def reads(self, what: int | str) -> bool:
+        """Return whether the gradient rules read an argument, given by its position, or with "out" the results."""
+
     def pull(
         self, gs: Sequence[Any], outs: Sequence[Any], args: Sequence[Any], needs: Sequence[bool], params: Any
     ) -> Any:

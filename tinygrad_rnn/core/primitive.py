@@ -103,6 +103,10 @@ class Primitive:
         """
         self._joint_jvp = rule
 
+    def reads(self, what: int | str) -> bool:
+        """Return whether the gradient rules read an argument, given by its position, or with "out" the results."""
+        return what in self._saves
+
     def pull(
         self, gs: Sequence[Any], outs: Sequence[Any], args: Sequence[Any], needs: Sequence[bool], params: Any
     ) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -63,8 +64,12 @@ class Partition:
             for number, loop in enumerate(found.loops):
                 self._fold(number, loop)
         elif time == "unroll":
+            beside = Counter([loop.scope for loop in found.loops])
             for number, loop in enumerate(found.loops):
-                self._unroll(number, loop.steps, loop.scope, loop.numbers, loop.has_times)
+                title = f"t = {loop.numbers[0]} … {loop.numbers[-1]}"
+                # Steps of several loops in one module, such as two directions, would else share their boxes.
+                box = (Repeat(number, title),) if beside[loop.scope] > 1 else ()
+                self._unroll(number, loop.steps, loop.scope, loop.numbers, loop.has_times, box)
             if found.boundaries:
                 self._unroll(0, found.boundaries, (), range(len(found.boundaries)), False)
         self.blocks: list[Block] = []
@@ -112,12 +117,17 @@ class Partition:
         for j in range(len(loop.usual)):
             node = loop.representative(j)
             inner = node.scope[len(loop.scope) + loop.has_times :]
-            nodes = [step[j] for step in loop.steps]
             scope = (*loop.scope, repeat, *inner)
-            self._place(self._key(node), scope, [node for node in nodes if node is not None], loop)
+            self._place(self._key(node), scope, loop.at(j), loop)
 
     def _unroll(
-        self, number: int, steps: Sequence[Step], scope: Scope, numbers: Sequence[int], has_times: bool
+        self,
+        number: int,
+        steps: Sequence[Step],
+        scope: Scope,
+        numbers: Sequence[int],
+        has_times: bool,
+        box: tuple[Repeat, ...] = (),
     ) -> None:
         left_out = range(_FIRST, len(steps) - 1) if len(steps) > _WHOLE else range(0)
         for t, step in enumerate(steps):
@@ -125,11 +135,12 @@ class Partition:
                 continue
             for node in step:
                 if node is not None:
-                    own = node.scope if has_times else (*scope, t, *node.scope[len(scope) :])
+                    inner = node.scope[len(scope) :]
+                    own = (*scope, *box, *(inner if has_times else (t, *inner)))
                     self._place(self._key(node), own, [node])
         if left_out:
             nodes = [node for t in left_out for node in steps[t] if node is not None]
-            block = self._module(scope, self._key(nodes[0])) or Block(f"e{number}", "ellipsis", scope)
+            block = self._module(scope, self._key(nodes[0])) or Block(f"e{number}", "ellipsis", (*scope, *box))
             block.nodes += nodes
             block.note = f"t = {numbers[left_out[0]]} … {numbers[left_out[-1]]}"
             self.of.update(dict.fromkeys(nodes, block))

@@ -19,7 +19,7 @@ Kind = Literal[
     "ellipsis",
     "gradient",
 ]
-EdgeKind = Literal["flow", "side", "loop", "gradient", "saved"]
+EdgeKind = Literal["flow", "side", "loop", "gradient", "gradient loop"]
 
 
 class Repeat(NamedTuple):

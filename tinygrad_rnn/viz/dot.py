@@ -84,11 +84,12 @@ def _look(item: Item) -> looks.Attributes:
     if item.fields:
         look |= looks.PORTS | {"label": labels.ports(item.title, item.fields, item.notes)}
     else:
-        look["label"] = labels.markup(item.title, item.name, item.notes)
+        shade = looks.FAINT["fontcolor"] if item.is_faint else looks.INK if item.fill else looks.GREY
+        look["label"] = labels.markup(item.title, item.name, item.notes, shade)
     if item.ordered:
         look["ordering"] = "in"
     if item.fill is not None:
-        look["fillcolor"] = item.fill
+        look |= {"fillcolor": item.fill, "style": look["style"] or "filled"}
     if item.is_faint:
         look |= looks.FAINT
     look["tooltip"] = graphviz.escape(item.tooltip)
@@ -101,8 +102,10 @@ def _edge(into: Any, edge: Edge) -> None:
         # Spaces keep the text from the line.
         look["label"] = f"<&#160; {labels.escaped(edge.label)} &#160;>"
     port = "" if edge.slot is None else f":s{edge.slot}:s"
-    if edge.kind == "loop":
-        # Written the other way round, so that a step is laid out from its states downwards.
+    if edge.kind in ("loop", "gradient"):
+        # Written the other way round, so that a step is laid out from its states downwards, and gradients run upwards.
+        if "arrowhead" in look:
+            look["arrowtail"] = look.pop("arrowhead")
         into.edge(edge.head, f"{edge.tail}{port}", dir="back", **look)
     else:
         into.edge(f"{edge.tail}{port}", edge.head, **look)
@@ -114,16 +117,22 @@ def _legend(into: Any, diagram: Diagram) -> None:
     with into.subgraph(name="cluster_legend") as box:
         box.attr(**looks.BOX, label=labels.markup("legend"))
         samples = [kind for kind in looks.LEGEND if kind in kinds]
-        for kind in samples:
-            sample = Item("", kind, looks.LEGEND[kind])  # type: ignore[arg-type]
-            box.node(f"legend_{kind}", **_look(sample))
+        shown: dict[str, Item] = {kind: Item("", kind, looks.LEGEND[kind]) for kind in samples}
+        if any(item.fill for item in diagram.items.values()):
+            shown["small"] = Item("", "operation", "small gradient", fill=looks.SMALLEST)
+            shown["large"] = Item("", "operation", "large gradient", fill=looks.LARGEST)
+        if any(item.is_faint for item in diagram.items.values()):
+            shown["none"] = Item("", "operation", "no gradient", is_faint=True)
+        for name, sample in shown.items():
+            box.node(f"legend_{name}", **_look(sample))
         edges = [kind for kind in looks.EDGE_LEGEND if any(edge.kind == kind for edge in diagram.edges)]
         for kind in edges:
-            box.node(f"legend_{kind}_text", shape="plain", fontsize="10", label=labels.markup(looks.EDGE_LEGEND[kind]))
-            box.node(f"legend_{kind}_end", shape="point", style="invis", width="0.6", label="")
+            key = f"legend_{kind.replace(' ', '_')}"
+            box.node(f"{key}_text", shape="plain", fontsize="10", label=labels.markup(looks.EDGE_LEGEND[kind]))
+            box.node(f"{key}_end", shape="point", style="invis", width="0.6", label="")
             with box.subgraph() as row:
                 row.attr(rank="same")
-                row.edge(f"legend_{kind}_end", f"legend_{kind}_text", **looks.EDGES[kind])
-        column = [f"legend_{kind}" for kind in samples] + [f"legend_{kind}_text" for kind in edges]
+                row.edge(f"{key}_end", f"{key}_text", **looks.EDGES[kind])
+        column = [f"legend_{name}" for name in shown] + [f"legend_{kind.replace(' ', '_')}_text" for kind in edges]
         for above, below in pairwise(column):
             box.edge(above, below, style="invis")

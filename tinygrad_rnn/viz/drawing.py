@@ -9,18 +9,23 @@ from typing import Any
 
 import numpy as np
 
-from ..core import Array, Graph, Node, Tensor, enable_grad, random
+from ..core import Array, Graph, Node, Tensor, enable_grad, keep_values, random
 from ..core.errors import ConfigError, TinygradRNNError
 from ..core.names import LocalNames
 from ..core.tree import tree_flatten, tree_unflatten
+from ..nn import Cell
 from ..scan import engine
+from ..testing.subject import found_input_size
+from .backward import gradients_of
 from .blocks import Partition, Time
 from .diagram import Diagram
 from .dot import Direction, dot
 from .loops import Found, find_loops
+from .names import Names
+from .numbers import Played, add_norms, add_saved, add_values
+from .opened import opened
 from .picture import Picture
-from .sketch import Names, sketch
-
+from .sketch import sketch
 
 TIMES = ("fold", "unroll", "full")
 SHOWN = ("shapes", "values", "grads", "saved")
@@ -43,37 +48,118 @@ def draw(
     depth: int | None = None,
     show: Sequence[str] = ("shapes",),
     direction: Direction = "TB",
+    forward: bool = True,
+    backward: bool = False,
     legend: bool = False,
 ) -> Picture:
-    """Draw."""
-    _check(time, depth, show, direction)
+    """Draw the graph of a computation: operations with symbols and shapes, in the boxes of their modules.
+
+    Parameters are boxes with corners, inputs ellipses, states cylinders, constants dotted, results have a double
+    outline and a loss has eight corners; operations are rounded. Full names, dtypes and settings are in tooltips.
+
+    A loop over time is found in the graph itself, whoever wrote it, and drawn once in a box "× T", with the states that
+    a step hands to the next. A loop that ran compiled is opened into its steps first, so that the picture is the same
+    under every engine.
+
+    Args:
+        what: a tensor or a graph; or a module or function, which is called with the examples. A cell needs none.
+        examples: arrays, tensors, or nests of them, such as a state.
+        time: "fold" draws one step of a loop for all; "unroll" its first steps, an ellipsis and its last one; "full"
+            all of them.
+        depth: levels of modules that are drawn; a deeper one is one box with the number of its parameters. None: all.
+        show: what stands below each operation: "shapes", "values" (their range, over all steps), "grads" (the norm of
+            its gradient, as number and colour, grey where none reaches), "saved" (the bytes kept for backward).
+        direction: "TB" from top to bottom, "BT", "LR" or "RL".
+        forward: draw the computation.
+        backward: draw its gradients, beside it or alone. Of a result of several elements, or of several results, they
+            are those of the sum of all elements.
+        legend: explain what the outlines and colours mean.
+
+    Returns:
+        The picture, to be saved as .svg, .png, .pdf, .html or .dot; a notebook shows it.
+
+    Raises:
+        GraphError: if the tensor, or what the module returns, does not require grad.
+        FoldError: if there is a loop whose steps are not alike, such as one that attends to all earlier steps.
+        TooLargeError: if more than 2,000 nodes would be drawn.
+        FreedGraphError: if values or gradients are to be shown that an earlier backward pass has freed.
+        ConfigError: if `what` is none of these, if there are examples for a tensor or graph, or for an option that is
+            none of its choices.
+
+    Example:
+        >>> import numpy as np
+        >>> from tinygrad_rnn import nn, viz
+        >>> layer = nn.GRU(3, 4)
+        >>> picture = viz.draw(layer, np.ones((700, 1, 3)))
+        >>> "× 700" in picture.source, "h: t − 1 → t" in picture.source
+        (True, True)
+        >>> viz.draw(nn.LSTMCell(3, 4), backward=True).save("lstm.svg")  # doctest: +SKIP
+    """
+    _check(time, depth, show, direction, forward or backward)
     if isinstance(what, (Tensor, Graph)):
         if examples:
             raise ConfigError(
                 f"examples are inputs of a module or function; to draw a {type(what).__name__}, give none"
             )
-        graph, names = what if isinstance(what, Graph) else Graph.of(what), Names()
+        graph, names = opened(what if isinstance(what, Graph) else Graph.of(what)), Names()
     elif callable(what):
-        graph, names = _call(what, examples)
+        graph, names = _call(what, examples or _examples_of(what))
     else:
         raise ConfigError(f"cannot draw a {type(what).__name__}; give a tensor, a graph, or a module with its inputs")
-    diagram = _diagram(graph, names, time, depth, show)
+    diagram = _diagram(graph, names, time, depth, "shapes" in show)
+    diagram = _with_numbers(diagram, graph, {*show, *(("grads", "saved") if backward else ())}, forward, backward)
     return Picture(dot(diagram, direction, legend))
 
 
-def _check(time: str, depth: int | None, show: Sequence[str], direction: str) -> None:
+def _examples_of(what: Any) -> tuple[Any, ...]:
+    """Return an input and a state of a cell that was given without; nothing for what is no cell."""
+    if not isinstance(what, Cell):
+        return ()
+    dtype = next((p.dtype for p in what.parameters()), np.dtype(np.float32))
+    try:
+        return np.ones((1, found_input_size(what)), dtype), what.initial_state(1)
+    except ConfigError:
+        raise ConfigError(
+            f"what goes into a {type(what).__name__} cannot be told: write draw(cell, x, state) with examples of them"
+        ) from None
+
+
+def _check(time: str, depth: int | None, show: Sequence[str], direction: str, anything: bool) -> None:
     if time not in TIMES:
         raise ConfigError(f"time is {time!r}; give one of {', '.join(map(repr, TIMES))}")
     if direction not in DIRECTIONS:
         raise ConfigError(f"direction is {direction!r}; give one of {', '.join(map(repr, DIRECTIONS))}")
     if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int) or depth < 1):
         raise ConfigError(f"depth is {depth!r}; give the levels of modules to draw, 1 or more, or None for all")
+    if not anything:
+        raise ConfigError("neither forward nor backward is drawn; give forward=True or backward=True")
     unknown = [name for name in ([show] if isinstance(show, str) else show) if name not in SHOWN]
     if unknown or isinstance(show, str):
         raise ConfigError(f"show is {show!r}; give a tuple of {', '.join(map(repr, SHOWN))}")
 
 
-def _diagram(graph: Graph, names: Names, time: Time, depth: int | None, show: Sequence[str]) -> Diagram:
+def _with_numbers(diagram: Diagram, graph: Graph, show: set[str], forward: bool, backward: bool) -> Diagram:
+    """Return the diagram with what is to be shown of its numbers, and with the backward pass, or that alone."""
+    if not show & {"values", "grads", "saved"}:
+        return diagram
+    played = Played(graph) if show & {"values", "grads"} else None
+    mirror = Diagram()
+    if backward and played is not None:
+        reached = {item.key for item in diagram.items.values() if played.norms(item)}
+        mirror = gradients_of(diagram, graph, reached, beside=forward)
+        add_norms(mirror, played, fill=True)
+    if "values" in show and played is not None:
+        add_values(diagram, played)
+    if "grads" in show and played is not None:
+        add_norms(diagram, played, fill=not backward, text=not backward)
+    if "saved" in show:
+        add_saved(diagram, graph)
+    return Diagram(
+        {**(diagram.items if forward else {}), **mirror.items}, [*(diagram.edges if forward else []), *mirror.edges]
+    )
+
+
+def _diagram(graph: Graph, names: Names, time: Time, depth: int | None, show_shapes: bool) -> Diagram:
     if time == "full" and len(graph) > LIMIT:
         raise TooLargeError(_too_large(len(graph), "draw it with time='fold' or time='unroll'"))
     found = Found([], None, None, []) if time == "full" else find_loops(graph, names.inputs)
@@ -85,8 +171,10 @@ def _diagram(graph: Graph, names: Names, time: Time, depth: int | None, show: Se
     partition = Partition(graph, found, time, depth)
     if len(partition.blocks) > LIMIT:
         reason = f"; no loop was found in it, since {found.untied}" if found.untied else ""
-        raise TooLargeError(_too_large(len(partition.blocks), f"draw a part of it, or fewer levels with depth=1{reason}"))
-    return sketch(graph, partition, names, "shapes" in show)
+        raise TooLargeError(
+            _too_large(len(partition.blocks), f"draw a part of it, or fewer levels with depth=1{reason}")
+        )
+    return sketch(graph, partition, names, show_shapes)
 
 
 def _too_large(count: int, advice: str) -> str:
@@ -121,7 +209,7 @@ def _call(function: Callable[..., Any], examples: tuple[Any, ...]) -> tuple[Grap
     state = random.get_state()
     try:
         # A compiled loop is one operation; what it does is seen step by step.
-        with enable_grad(), engine("eager"), LocalNames(getattr(function, "__code__", None)) as names:
+        with enable_grad(), keep_values(), engine("eager"), LocalNames(getattr(function, "__code__", None)) as names:
             found = function(*inputs)
     finally:
         random.set_state(state)

@@ -45,8 +45,8 @@ def _longer_and_longer(graph: Graph, operations: list[Node]) -> tuple[str | None
                 ends = [*places[1:], len(operations)]
                 steps: list[Step] = [operations[a:b] for a, b in zip(places, ends, strict=True)]
                 reason = (
-                    f"the steps grow: from one use of {labels.clean(leaf.name or 'a weight', 60)} to the next there are "
-                    f"{', '.join(map(str, gaps[:3]))}, … operations"
+                    f"the steps grow: from one use of {labels.clean(leaf.name or 'a weight', 60)} to the next "
+                    f"there are {', '.join(map(str, gaps[:3]))}, … operations"
                 )
                 return reason, steps
     return None, []

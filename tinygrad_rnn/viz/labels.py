@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import html
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..core import Node, Spec
+from . import looks
 from .diagram import Repeat, Scope
 
 # By the name of the operation; what is missing here is shown by its name.
@@ -34,7 +35,6 @@ SYMBOLS = {
 }
 # Operations whose first and second argument are not alike: drawn from left to right.
 ORDERED = frozenset({"divide", "matmul", "power", "subtract"})
-_GREY = "#666666"
 
 
 def clean(text: str, limit: int = 48) -> str:
@@ -60,37 +60,7 @@ class Moving(NamedTuple):
         return self.text
 
 
-def moving(numbers: Sequence[int], times: Sequence[int]) -> Moving | int:
-    """Return how a number depends on the time; the number itself where it does not.
-
-    Example:
-        >>> from tinygrad_rnn.viz.labels import moving
-        >>> str(moving([2, 3, 4], [0, 1, 2])), str(moving([9, 8, 7], [0, 1, 2]))
-        ('t + 2', '9 − t')
-    """
-    if len(set(numbers)) == 1:
-        return numbers[0]
-    slope = (numbers[1] - numbers[0]) // (times[1] - times[0])
-    rest = numbers[0] - slope * times[0]
-    letter = "t" if abs(slope) == 1 else f"{abs(slope)}t"
-    if slope < 0:
-        return Moving(f"{rest} − {letter}")
-    return Moving(f"{letter} {'−' if rest < 0 else '+'} {abs(rest)}" if rest else letter)
-
-
-def substitute(value: Any, numbers: Iterator[Any]) -> Any:
-    """Return a setting with its integers replaced, in the order in which `steps.integers` lists them."""
-    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
-        return next(numbers)
-    if isinstance(value, slice):
-        parts = [substitute(part, numbers) for part in (value.start, value.stop, value.step)]
-        return slice(*parts)
-    if isinstance(value, (tuple, list)):
-        return tuple([substitute(part, numbers) for part in value])
-    return value
-
-
-def markup(title: str, name: str = "", notes: Sequence[str] = (), colour: str = _GREY) -> str:
+def markup(title: str, name: str = "", notes: Sequence[str] = (), colour: str = looks.GREY) -> str:
     """Return an HTML-like label: a title and, below it in small letters, a name and grey notes, a line each."""
     # The sign hangs below its line and would touch what stands there.
     top = '<FONT POINT-SIZE="10">@</FONT>' if title == "@" else html.escape(title) or " "
@@ -102,7 +72,7 @@ def markup(title: str, name: str = "", notes: Sequence[str] = (), colour: str = 
 
 def ports(title: str, names: Sequence[str], notes: Sequence[str]) -> str:
     """Return an HTML-like label with one field for each result, so that edges leave from their own."""
-    small = "<BR/>".join([f'<FONT POINT-SIZE="8" COLOR="{_GREY}">{html.escape(note)}</FONT>' for note in notes])
+    small = "<BR/>".join([f'<FONT POINT-SIZE="8" COLOR="{looks.GREY}">{html.escape(note)}</FONT>' for note in notes])
     fields = "".join(
         [
             f'<TD PORT="s{i}" WIDTH="34">{f"<I>{html.escape(name)}</I>" if name else i}</TD>'
@@ -179,7 +149,9 @@ def details(node: Node, params: Mapping[str, Any] | None = None) -> str:
 
 def path(scope: Scope) -> str:
     """Return a scope as text; an integer in it is a time step."""
-    return " / ".join([part.title if isinstance(part, Repeat) else f"t = {part}" if isinstance(part, int) else part for part in scope])
+    return " / ".join(
+        [part.title if isinstance(part, Repeat) else f"t = {part}" if isinstance(part, int) else part for part in scope]
+    )
 
 
 def short(name: str, scope: Scope) -> str:

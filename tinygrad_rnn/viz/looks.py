@@ -48,6 +48,10 @@ KINDS: dict[str, Attributes] = {
     "ellipsis": {"shape": "box", "style": "dashed", "color": "#999999", "margin": "0.2,0.05"},
     "gradient": {"shape": "box", "style": "rounded,filled,dashed", "fillcolor": "white", "color": "#d55e00"},
 }
+# From the smallest gradient to the largest: light enough for black letters, and the darker the larger in print too.
+SMALLEST, LARGEST = "#fff6ee", "#f08e4b"
+# Of small print, on white and on a colour.
+GREY, INK = "#666666", "#333333"
 SHARED = {"style": "filled,dashed"}
 FAINT = {"color": "#bbbbbb", "fontcolor": "#999999", "fillcolor": "#f2f2f2", "penwidth": "1"}
 PORTS = {"shape": "plain", "style": ""}
@@ -55,8 +59,14 @@ EDGES: dict[str, Attributes] = {
     "flow": {},
     "side": {"color": "#999999", "arrowsize": "0.4"},
     "loop": {"color": "#b0508a", "fontcolor": "#8a3068", "penwidth": "1.5", "style": "dashed"},
-    "gradient": {"color": "#d55e00", "fontcolor": "#a84a00"},
-    "saved": {"color": "#999999", "style": "dotted", "arrowhead": "none"},
+    "gradient": {"color": "#d55e00", "fontcolor": "#a84a00", "arrowhead": "empty"},
+    "gradient loop": {
+        "color": "#d55e00",
+        "fontcolor": "#a84a00",
+        "arrowhead": "empty",
+        "penwidth": "1.5",
+        "style": "dashed",
+    },
 }
 BOX = {
     "style": "rounded",
@@ -80,4 +90,8 @@ LEGEND = {
     "ellipsis": "steps left out",
     "gradient": "gradient",
 }
-EDGE_LEGEND = {"loop": "state carried over", "gradient": "gradient flows", "saved": "saved for backward"}
+EDGE_LEGEND = {
+    "loop": "state carried over",
+    "gradient": "gradient handed back",
+    "gradient loop": "gradient of a state",
+}

@@ -49,11 +49,14 @@ class Loop:
         """Whether every step reads the same weight."""
         return any(operand[0] == "weight" for operands in self.usual for operand in operands)
 
+    def at(self, position: int) -> list[Node]:
+        """Return the operation at a position, of each step that has it."""
+        return [node for step in self.steps for node in step[position : position + 1] if node is not None]
+
     def representative(self, position: int) -> Node:
         """Return the operation at a position that best stands for all: of a step that is neither first nor last."""
-        middle = len(self) // 2
-        order = [self.steps[middle], *self.steps]
-        return next(step[position] for step in order if step[position] is not None)  # type: ignore[misc]
+        middle = self.steps[len(self) // 2][position]
+        return middle if middle is not None else self.at(position)[0]
 
     def _times(self) -> tuple[list[int] | None, Scope]:
         """Return the time that stands in the scopes of each step, if any, and what stands before it."""
@@ -95,8 +98,8 @@ class Found:
 def find_loops(graph: Graph, inputs: Collection[Node] = ()) -> Found:
     """Find the steps that a graph repeats; scopes and names take no part in it.
 
-    A loop is a stretch of operations that follows itself at least once more: the same operations on the same shapes, the
-    same weights, and what a step reads of earlier ones is always as many steps back. Time is linear in the graph.
+    A loop is a stretch of operations that follows itself at least once more: the same operations on the same shapes,
+    the same weights, and what a step reads of earlier ones is always as many steps back. Time is linear in the graph.
 
     Args:
         graph: to be searched.
@@ -256,7 +259,7 @@ class _Search:
                 return None
         loop = Loop(steps, usual, self._inputs)
         for j, operands in enumerate(usual):
-            nodes = [step[j] for step in steps if step[j] is not None]
+            nodes = loop.at(j)
             if not all(moves_evenly([integers(node.params[name]) for node in nodes]) for name in nodes[0].params):
                 return None
             for k, operand in enumerate(operands):
@@ -290,7 +293,7 @@ class _Search:
         return False
 
     def _are_in_step(self, column: list[Node]) -> bool:
-        """Return whether the steps read the same thing, or one a step of the same kind; of another loop, step by step."""
+        """Return whether the steps read the same thing, or one each of a kind; of another loop, step by step."""
         if len({node.primitive for node in column}) > 1:
             return False
         owners = [self._owner.get(node) for node in column]

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import html
 import os
 import warnings
 from pathlib import Path
 
 from ..core.errors import ConfigError
 from .layout import KINDS, LayoutError, render
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'">
+<meta name="viewport" content="width=device-width">
+<title>{title}</title>
+</head>
+<body>
+{svg}</body>
+</html>
+"""
 
 
 class Picture:
@@ -39,7 +53,7 @@ class Picture:
         """Write the drawing to a file.
 
         Args:
-            path: ends in .svg, .png, .pdf or .dot.
+            path: ends in .svg, .png, .pdf, .html or .dot. A page in HTML asks the browser to load nothing.
 
         Raises:
             ConfigError: if it ends in something else.
@@ -49,10 +63,12 @@ class Picture:
         kind = path.suffix.lower().removeprefix(".")
         if kind == "dot":
             path.write_text(self.source, encoding="utf-8")
+        elif kind == "html":
+            path.write_text(_PAGE.format(title=html.escape(path.stem), svg=self.svg()), encoding="utf-8")
         elif kind in KINDS:
             path.write_bytes(render(self.source, kind))
         else:
-            raise ConfigError(f"a picture cannot be saved as {path.name!r}; end it in .svg, .png, .pdf or .dot")
+            raise ConfigError(f"a picture cannot be saved as {path.name!r}; end it in .svg, .png, .pdf, .html or .dot")
 
     def _repr_svg_(self) -> str | None:
         try:

@@ -3,55 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..core import Array, Graph, Node
+from ..core import Graph, Node
 from . import labels
 from .blocks import Block, Partition
 from .diagram import Diagram, Edge, EdgeKind, Item
 from .loops import Loop
-from .steps import integers
+from .moving import moving_args, moving_params
+from .names import Names
 
 Times = list["tuple[int | None, int | None]"]
-
-
-class Names:
-    """What the user calls things: given names first, then those of local variables.
-
-    Args:
-        locals_: names of results, by node and output.
-        inputs: leaves that are inputs, and their names.
-        arrays: names and values of inputs that no gradient is taken of, such as integer tokens.
-    """
-
-    def __init__(
-        self,
-        locals_: Mapping[tuple[Node, int], str] | None = None,
-        inputs: Mapping[Node, str] | None = None,
-        arrays: Sequence[tuple[str, Array]] = (),
-    ) -> None:
-        self._locals = locals_ or {}
-        self.inputs = inputs or {}
-        self.arrays = arrays
-
-    def of(self, nodes: Sequence[Node], slot: int) -> str:
-        """Return the name of a result, found at any of the steps that it is computed at; "" where it has none."""
-        for node in nodes:
-            watch = node.watches.get(slot) if node.watches else None
-            name = (watch and watch.name) or self._locals.get((node, slot), "")
-            if name:
-                return labels.clean(name, 24)
-        return ""
-
-    def array(self, value: Any) -> str | None:
-        """Return the name of the input that a constant is."""
-        for name, array in self.arrays:
-            if isinstance(value, np.ndarray) and value.dtype == array.dtype and np.array_equal(value, array):
-                return name
-        return None
 
 
 def sketch(graph: Graph, partition: Partition, names: Names, show_shapes: bool = True) -> Diagram:
@@ -72,7 +36,9 @@ class _Sketch:
         self._read: Counter[tuple[object, ...]] = Counter()
         self._states: dict[tuple[str, int, int], str] = {}
         self._uses: dict[Node, int] = {
-            leaf: len({partition.of[node].key if partition.of[node].loop else node for node, _ in graph.consumers[leaf]})
+            leaf: len(
+                {partition.of[node].key if partition.of[node].loop else node for node, _ in graph.consumers[leaf]}
+            )
             for leaf in graph.inputs
         }
         self._leaves()
@@ -119,10 +85,12 @@ class _Sketch:
             args = node.args or (None,) * len(node.parents)
             for k, (parent, slot, arg) in enumerate(zip(node.parents, node.slots, args, strict=True)):
                 self._argument(block, node, k, parent, slot, arg)
+        # What an operation reads is written before it, and so stands left of what it computes.
+        self.diagram.items[block.key] = self.diagram.items.pop(block.key)
 
     def _operation(self, block: Block) -> None:
         node = block.loop.representative(block.loop.place[block.nodes[0]][1]) if block.loop else block.nodes[0]
-        params, args = self._moving_params(block.loop, node), self._moving_args(block, node)
+        params, args = moving_params(block.loop, node), moving_args(block.nodes, node)
         given = [self._names.of(block.nodes, slot) for slot in range(len(node.specs))]
         shapes = dict.fromkeys([labels.shape(spec) for spec in node.specs]) if self._show_shapes else {}
         several = len(given) > 1
@@ -142,31 +110,6 @@ class _Sketch:
             )
         )
 
-    def _moving_params(self, loop: Loop | None, node: Node) -> dict[str, Any]:
-        """Return the settings of an operation, with letters where they depend on the time."""
-        if loop is None:
-            return node.params
-        position = loop.place[node][1]
-        there = [(number, step[position]) for number, step in zip(loop.numbers, loop.steps, strict=True)]
-        steps = [(number, other) for number, other in there if other is not None]
-        params = {}
-        for name, value in node.params.items():
-            rows = [integers(other.params[name]) for _, other in steps]
-            times = [number for number, _ in steps]
-            columns = [labels.moving(column, times) for column in zip(*rows, strict=True)]
-            params[name] = labels.substitute(value, iter(columns))
-        return params
-
-    def _moving_args(self, block: Block, node: Node) -> list[Any]:
-        """Return the saved arguments of an operation, with letters for numbers that differ from step to step."""
-        args = list(node.args or ())
-        for k, arg in enumerate(args):
-            if labels.is_number(arg) and node.parents[k] is None:
-                values = [other.args[k] for other in block.nodes if other.args is not None]
-                if any(value != arg for value in values):
-                    args[k] = labels.Moving("c[t]")
-        return args
-
     def _several(self, block: Block) -> None:
         if block.kind == "ellipsis":
             item = Item(block.key, "ellipsis", "⋮", block.scope, notes=[block.note], tooltip="steps left out")
@@ -183,13 +126,27 @@ class _Sketch:
             if parent is not None and parent.primitive is None and parent not in self._names.inputs
         )
         count = sum(leaf.specs[0].size for leaf in leaves)
-        loops = {id(loop): loop for node in block.nodes if node in self._partition.steps for loop in [self._partition.steps[node][0]]}
+        loops = {
+            id(loop): loop
+            for node in block.nodes
+            if node in self._partition.steps
+            for loop in [self._partition.steps[node][0]]
+        }
         notes = [f"{count:,} parameter{'s' * (count != 1)}"] if count else []
         inside = {part for part in block.scope if not isinstance(part, (str, int))}
-        notes += [f"× {len(loop):,} steps" for loop in loops.values() if self._partition.repeats[id(loop)] not in inside]
+        notes += [
+            f"× {len(loop):,} steps" for loop in loops.values() if self._partition.repeats[id(loop)] not in inside
+        ]
         names = [labels.clean(leaf.name or "leaf", 60) for leaf in leaves]
         tip = [labels.clean(labels.path(block.scope), 200), f"{len(block.nodes):,} operations", *names[:20]]
-        return Item(block.key, "module", labels.clean(str(block.scope[-1])), block.scope[:-1], notes=notes, tooltip="\n".join(tip))
+        return Item(
+            block.key,
+            "module",
+            labels.clean(str(block.scope[-1])),
+            block.scope[:-1],
+            notes=notes,
+            tooltip="\n".join(tip),
+        )
 
     def _argument(self, block: Block, node: Node, k: int, parent: Node | None, slot: int, arg: Any) -> None:
         mine = self._partition.steps.get(node)
@@ -230,18 +187,29 @@ class _Sketch:
         """Draw a state as a node of its own, from which a step reads what an earlier one has left."""
         loop, t, _ = mine
         lag, position, from_slot = carried
-        makers = [step[position] for step in loop.steps if step[position] is not None]
+        makers = loop.at(position)
         maker = loop.representative(position)
         producer = self._partition.of[maker]
         known = (f"{producer.key}.{position}", from_slot, lag)
         if known not in self._states:
-            name = self._names.of(makers, from_slot) or self._initial_name(parent if t < lag else None) or "state"  # type: ignore[arg-type]
+            name = self._names.of(makers, from_slot) or self._initial_name(parent if t < lag else None) or "state"
             key = self._states[known] = f"s{len(self._states)}"
             back = _shifted(-lag * (loop.numbers[1] - loop.numbers[0]))
             notes = [labels.shape(maker.specs[from_slot]), back] if self._show_shapes else [back]
             tip = f"state {name}\n{labels.typed(maker.specs[from_slot])}"
             scope = self._partition.scope_of(loop)
-            self.diagram.add(Item(key, "state", name, scope, notes=[" at ".join(notes)], tooltip=tip, nodes=tuple(makers), loop=len(loop)))  # type: ignore[arg-type]
+            self.diagram.add(
+                Item(
+                    key,
+                    "state",
+                    name,
+                    scope,
+                    notes=[" at ".join(notes)],
+                    tooltip=tip,
+                    nodes=tuple(makers),
+                    loop=len(loop),
+                )
+            )
             several = from_slot if producer.kind == "operation" and len(maker.specs) > 1 else None
             self.diagram.edges.append(Edge(producer.key, key, several, "loop", f"{name}: {back} → t"))
         key = self._states[known]
@@ -342,10 +310,14 @@ class _Sketch:
             position = f"{block.key}" if mine is None else f"{block.key}.{mine[2]}"
             key = f"o{position}.{slot}".replace(".", "_")
             if key not in self.diagram.items:
-                name = self._names.of(block.nodes if block.loop else [node], slot) or ("loss" if kind == "loss" else "output")
+                name = self._names.of(block.nodes if block.loop else [node], slot) or (
+                    "loss" if kind == "loss" else "output"
+                )
                 notes = [labels.shape(node.specs[slot])] if self._show_shapes else []
                 tip = labels.typed(node.specs[slot])
-                self.diagram.add(Item(key, kind, name, (), notes=notes, tooltip=f"result {number}\n{tip}"))
+                self.diagram.add(
+                    Item(key, kind, name, (), notes=notes, tooltip=f"result {number}\n{tip}", nodes=(node,))
+                )
             port = slot if block.kind == "operation" and len(node.specs) > 1 else None
             self._connect(block.key, port, key, "flow", mine, None)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -90,11 +90,11 @@ class Code:
 
     def __init__(self, strict: bool = True) -> None:
         self._strict = strict
-        self._numbers: dict[Hashable, int] = {}
+        self._numbers: dict[Any, int] = {}
 
     def of(self, node: Node) -> int:
         """Return the number of an operation."""
-        key: Hashable = node.primitive
+        key: Any = node.primitive
         if self._strict:
             specs = [(spec.shape, spec.dtype) for spec in node.specs]
             settings = [(name, form(value)) for name, value in node.params.items()]
@@ -102,7 +102,7 @@ class Code:
         return self._numbers.setdefault(key, len(self._numbers))
 
 
-def form(value: Any) -> Hashable:
+def form(value: Any) -> Any:
     """Return a setting with its integers left out."""
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
         return int
