@@ -10,7 +10,7 @@ from ..core import Graph, Node
 from . import labels
 from .growth import refusal
 from .runs import find_runs
-from .steps import Code, Operand, Step, Steps, begins_like, ends_like, integers, moves_evenly
+from .steps import Code, Operand, Step, Steps, begins_like, integers, moves_evenly
 
 Scope = tuple["str | int", ...]
 # Cells that alternate: no more of them than this are looked for in one step.
@@ -119,7 +119,7 @@ def find_loops(graph: Graph, inputs: Collection[Node] = ()) -> Found:
     refused, boundaries = refusal(graph, operations, (), growing_only=True)
     if refused is not None:
         return Found([], None, refused, boundaries)
-    search = _Search(operations, inputs)
+    search = _Search(graph, operations, inputs)
     loops = search.loops()
     if not any(loop.is_chained for loop in loops):
         refused, boundaries = refusal(graph, operations, inputs, growing_only=False)
@@ -127,7 +127,9 @@ def find_loops(graph: Graph, inputs: Collection[Node] = ()) -> Found:
 
 
 class _Search:
-    def __init__(self, operations: list[Node], inputs: Collection[Node]) -> None:
+    def __init__(self, graph: Graph, operations: list[Node], inputs: Collection[Node]) -> None:
+        self._consumers = graph.consumers
+        self._results = {node for node, _ in graph.outputs}
         self._operations = operations
         self._inputs = inputs
         code = Code()
@@ -190,21 +192,24 @@ class _Search:
             crossing[last + 1] -= 1
         carried = np.cumsum(crossing)[period : period + spare + 1]
 
-        def is_inside_step(offset: int) -> bool:
-            before, after = (window[period + offset - 1], window[period + offset])
-            return _times(before) == _times(after)
+        def badness(offset: int) -> tuple[int, bool, int, int]:
+            """Rate a place: not inside of a time step; after what others read; so that the last step is complete."""
+            before, after = window[period + offset - 1], window[period + offset]
+            readers = len(self._consumers[before]) + (before in self._results)
+            return int(carried[offset]), _times(before) == _times(after), -readers, -offset
 
-        return start + min(range(spare + 1), key=lambda o: (carried[o], is_inside_step(o), o))
+        return start + min(range(spare + 1), key=badness)
 
     def _alike(self, steps: list[list[Node]]) -> Iterator[tuple[int, int, int]]:
         """Yield (first step, steps in one, how many) for stretches in which steps read the same weights."""
         view = Steps(steps, self._inputs)
         keys = [view.operands(t) for t in range(len(steps))]
-        lag = max([o[1] for operands in keys[-1] for o in operands if o[0] == "step"], default=0)
+        lag = _lag(keys[-1])
         for size in range(1, min(_ALTERNATING, len(steps) // 2) + 1):
+            last = len(steps) - size
             if all(
-                keys[t] == keys[t + size] or (t < size * lag and begins_like(keys[t], keys[t + size]))
-                for t in range(len(steps) - size)
+                begins_like(keys[t], keys[last + (t - last) % size]) if t < size * lag else keys[t] == keys[t + size]
+                for t in range(last)
             ):
                 yield 0, size, len(steps) // size
                 return
@@ -239,24 +244,19 @@ class _Search:
                 continue
             longer = [extra, *complete] if is_first else [*complete, extra]
             view = Steps(longer, self._inputs)
-            fits = (
-                begins_like(view.operands(0), view.operands(1))
-                if is_first
-                else ends_like(view.operands(len(longer) - 1), view.operands(len(longer) - 2))
-            )
-            complete = longer if fits else complete
+            usual = view.operands(len(longer) - 1 if is_first else len(longer) - 2)
+            near = range(min(len(longer), 1 + _lag(usual))) if is_first else range(len(longer) - 1, len(longer))
+            complete = longer if all(view.fits(t, usual) for t in near) else complete
         return complete
 
     def _checked(self, steps: list[Step]) -> Loop | None:
         """Return the loop of some steps if they are that, and worth to be drawn as one."""
         view = Steps(steps, self._inputs)
-        keys = [view.operands(t) for t in range(len(steps))]
+        ends = [view.operands(len(steps) - 1), view.operands(len(steps) - 2)]
         # The last step may lack operations, the first ones what they carry over.
-        usual = [max(late, before, key=len) for late, before in zip(keys[-1], keys[-2], strict=True)]
-        lag = max([o[1] for operands in usual for o in operands if o[0] == "step"], default=0)
-        for t, key in enumerate(keys):
-            if not (ends_like(key, usual) or (t < lag and begins_like(key, usual))):
-                return None
+        usual = [max(late, before, key=len) for late, before in zip(*ends, strict=True)]
+        if not all(view.fits(t, usual) for t in range(len(steps))):
+            return None
         loop = Loop(steps, usual, self._inputs)
         for j, operands in enumerate(usual):
             nodes = loop.at(j)
@@ -311,6 +311,11 @@ class _Search:
 
 def _times(node: Node) -> list[int]:
     return [part for part in node.scope if isinstance(part, int)]
+
+
+def _lag(operands: list[list[Operand]]) -> int:
+    """Return how many steps back a step reads at most."""
+    return max([o[1] for of_one in operands for o in of_one if o[0] == "step"], default=0)
 
 
 def _named(key: list[list[Operand]]) -> list[list[tuple[object, ...]]]:

@@ -55,31 +55,37 @@ class Steps:
             found.append(operands)
         return found
 
+    def fits(self, t: int, usual: list[list[Operand]]) -> bool:
+        """Return whether a step reads what the usual one reads.
+
+        What that carries over, one of the first steps gets from outside. Of what the first and the last step lack, the
+        results are constant, or nothing reads them.
+        """
+        for mine, theirs in zip(self.operands(t), usual, strict=True):
+            if mine and len(mine) != len(theirs):
+                return False
+            for operand, expected in zip(mine, theirs, strict=False):
+                if operand != expected and not (expected[0] == "step" and self._stands_in(t, operand, expected)):
+                    return False
+        return True
+
+    def _stands_in(self, t: int, operand: Operand, expected: Operand) -> bool:
+        _, lag, position, _ = expected
+        if t < lag:
+            return bool(operand[0] != "step")
+        return self.steps[t - lag][position] is None and operand == ("constant",)
+
 
 def begins_like(early: list[list[Operand]], later: list[list[Operand]]) -> bool:
-    """Return whether a step may be one of the first of a loop: what later ones carry over, it gets from outside.
-
-    It may lack operations, where all that they would read is constant.
-    """
-    lacking = {j for j, operands in enumerate(early) if not operands and later[j]}
+    """Return whether a step may be one of the first of a loop: what later ones carry over, it gets from outside."""
     for mine, theirs in zip(early, later, strict=True):
-        if not mine:
-            continue
         if len(mine) != len(theirs):
             return False
         for operand, usual in zip(mine, theirs, strict=True):
             is_carried = usual[0] == "step" and usual[1] > 0
-            is_lacking = usual[0] == "step" and usual[1] == 0 and usual[2] in lacking
-            if operand != usual and not (
-                (is_carried and operand[0] != "step") or (is_lacking and operand[0] == "constant")
-            ):
+            if operand != usual and not (is_carried and operand[0] != "step"):
                 return False
     return True
-
-
-def ends_like(late: list[list[Operand]], usual: list[list[Operand]]) -> bool:
-    """Return whether a step may be the last of a loop: it may lack operations whose results nothing reads."""
-    return all(not mine or mine == theirs for mine, theirs in zip(late, usual, strict=True))
 
 
 class Code:
