@@ -187,11 +187,11 @@ class _Sketch:
         """Draw a state as a node of its own, from which a step reads what an earlier one has left."""
         loop, t, _ = mine
         lag, position, from_slot = carried
-        makers = loop.at(position)
         maker = loop.representative(position)
         producer = self._partition.of[maker]
         known = (f"{producer.key}.{position}", from_slot, lag)
         if known not in self._states:
+            makers = loop.at(position)
             name = self._names.of(makers, from_slot) or self._initial_name(parent if t < lag else None) or "state"
             key = self._states[known] = f"s{len(self._states)}"
             back = _shifted(-lag * (loop.numbers[1] - loop.numbers[0]))
