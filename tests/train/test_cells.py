@@ -42,7 +42,7 @@ def test_the_built_in_cells_have_names():
 @pytest.mark.parametrize(
     ("name", "error", "message"),
     [
-        ("transformer", ConfigError, "give one of rnn, lstm, gru or FILE.py:CLASS"),
+        ("transformer", ConfigError, "give one of rnn, lstm, gru, FILE.py:CLASS or MODULE:CLASS"),
         ("{folder}/nothing.py:Mine", ConfigError, "there is no file"),
         ("{folder}/mine.py:", ConfigError, "FILE.py:CLASS"),
         ("{folder}/mine.py:Yours", ConfigError, "no class Yours; its cells are Mine"),
@@ -68,6 +68,30 @@ def test_a_file_that_fails_is_named_with_the_line(tmp_path, source, message):
     path.write_text(source)
     with pytest.raises(CellError, match=f"broken.py failed while it was imported: {message}"):
         train.import_cell(f"{path}:Mine")
+
+
+def test_a_class_comes_from_a_module_in_the_current_folder(file, monkeypatch):
+    package = file.parent / "package_of_cells"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "plain.py").write_text("from tinygrad_rnn import nn\nclass Mine(nn.Cell): pass")
+    (package / "broken.py").write_text("1 / 0")
+    (package / "lacking.py").write_text("import no_such_module")
+    monkeypatch.chdir(file.parent)
+    before = list(sys.path)
+    assert issubclass(train.import_cell("package_of_cells.plain:Mine"), nn.Cell)
+    assert train.import_cell("tinygrad_rnn.nn:GRUCell") is nn.GRUCell
+    for name, error, message in [
+        ("package_of_cells.plain:Yours", ConfigError, "no class Yours; its cells are Mine"),
+        ("package_of_cells.nothing:Mine", ConfigError, "there is no module package_of_cells.nothing"),
+        ("no_such_package.at.all:Mine", ConfigError, "there is no module no_such_package"),
+        ("package_of_cells.broken:Mine", CellError, "broken failed while it was imported: ZeroDivisionError"),
+        ("package_of_cells.lacking:Mine", CellError, "lacking failed while it was imported: ModuleNotFoundError"),
+        ("not a module:Mine", ConfigError, "FILE.py:CLASS or MODULE:CLASS"),
+    ]:
+        with pytest.raises(error, match=message):
+            train.import_cell(name)
+    assert sys.path == before
 
 
 def test_an_error_is_told_in_one_line(tmp_path):

@@ -143,6 +143,29 @@ def test_any_name_stays_text(text):
     check(text)
 
 
+@settings(max_examples=25, deadline=None)
+@given(st.text(st.characters(exclude_categories=())), st.sampled_from(["fold", "unroll", "full"]))
+def test_any_name_stays_text_in_loops_and_gradients(text, time):
+    check_loop(text, time)
+
+
+@pytest.mark.parametrize("text", NASTY, ids=range(len(NASTY)))
+def test_nasty_names_stay_text_in_loops_and_gradients(text):
+    check_loop(text, "fold")
+
+
+def check_loop(text, time):
+    w = tg.Tensor([[1.0, 2.0], [0.0, 1.0]], requires_grad=True, name=text)
+    h = tg.Tensor([[1.0, 2.0]], requires_grad=True, name=text)
+    for _ in range(6):
+        with tg.scope(text), tg.scope("inner"):
+            h = np.tanh(h @ w)
+            h.name = text
+    show = ("shapes", "values", "grads", "saved")
+    for depth in (None, 1):
+        check_picture(viz.draw(np.sum(h), time=time, depth=depth, show=show, backward=True, legend=True))
+
+
 def check(text):
     def function(x):
         with tg.scope(text):
@@ -151,9 +174,12 @@ def check(text):
             return np.tanh(a) @ b
 
     w = tg.Tensor([1.0, 2.0], requires_grad=True, name=text)
-    picture = viz.draw(function, tg.Tensor([1.0, 2.0], name=text))
+    check_picture(viz.draw(function, tg.Tensor([1.0, 2.0], name=text)))
+
+
+def check_picture(picture):
     picture.source.encode()
-    assert len(picture.source) < 20_000
+    assert len(picture.source) < 40_000
     svg = picture.svg()
     tags = {element.tag.partition("}")[2] for element in ElementTree.fromstring(svg).iter()}
     assert tags <= {"svg", "g", "title", "a", "text", "path", "polygon", "ellipse", "polyline"}

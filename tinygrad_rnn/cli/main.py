@@ -1,4 +1,4 @@
-"""The command `tinygrad-rnn`: train, sample, explore, doctor."""
+"""The command `tinygrad-rnn`: train, sample, draw, explore, doctor."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from ..core.errors import ConfigError, TinygradRNNError
 from ..train.cells import BUILT_IN, where
 from ..train.files import replace
 from .doctor import as_json, as_text, examine
+from .draw import draw
 from .explore import explore
 from .options import given_settings, parser
 
@@ -55,12 +56,14 @@ def main(arguments: list[str] | None = None) -> int:
                 _sample(options)
             elif options.command == "train":
                 _train(options, program)
+            elif options.command == "draw":
+                _draw_picture(options)
             elif options.command == "explore":
                 _explore(options)
             elif options.command == "doctor":
                 print(as_json(examine()) if options.json else as_text(examine()))
             else:
-                raise ConfigError(f"give a command: train, sample, explore or doctor (see {program} --help)")
+                raise ConfigError(f"give a command: train, sample, draw, explore or doctor (see {program} --help)")
             sys.stdout.flush()
             return 0
     except KeyboardInterrupt as interrupt:
@@ -162,6 +165,14 @@ def _sample(options: argparse.Namespace) -> None:
     for character in stream:
         print(character, end="", flush=True)
     print()
+
+
+def _draw_picture(options: argparse.Namespace) -> None:
+    shown = tuple([name for name in options.show.split(",") if name])
+    names = ("time", "depth", "direction", "forward", "backward", "legend")
+    picture = draw(options.what, options.cell, show=shown, **{name: getattr(options, name) for name in names})
+    picture.save(options.out)
+    print(f"{options.what} is drawn in {options.out}")
 
 
 def _explore(options: argparse.Namespace) -> None:

@@ -108,6 +108,27 @@ def parser(program: str) -> argparse.ArgumentParser:
     explore.add_argument("--seed", type=_whole, default=0, metavar="N", help="of the weights (default: 0)")
     explore.add_argument("--no-values", action="store_true", help="leave all data out of the page")
     explore.add_argument("--out", default="explore.html", metavar="FILE", help="the page (default: explore.html)")
+    draw = commands.add_parser(
+        "draw",
+        help="draw a cell as a layer over time, or the model of a run",
+        description="Draw a cell as a layer over time, or the model of a run.",
+        allow_abbrev=False,
+    )
+    draw.add_argument("what", metavar="WHAT", help="rnn, lstm, gru, FILE.py:CLASS, MODULE:CLASS, or a run's folder")
+    draw.add_argument("--time", default="fold", metavar="HOW", help="fold, unroll or full (default: fold)")
+    draw.add_argument("--depth", type=_whole, metavar="N", help="levels of modules to draw (default: all)")
+    draw.add_argument("--show", default="shapes", metavar="LIST", help="of shapes, values, grads, saved, with commas")
+    draw.add_argument("--direction", default="TB", metavar="WAY", help="TB, BT, LR or RL (default: TB)")
+    draw.add_argument("--backward", action="store_true", help="draw the gradients too")
+    draw.add_argument("--no-forward", dest="forward", action="store_false", help="draw the gradients alone")
+    draw.add_argument("--legend", action="store_true", help="explain outlines and colours")
+    draw.add_argument("--cell", metavar="FILE:CLASS", help="needed if the run's cell is a class of your own")
+    draw.add_argument(
+        "--out",
+        default="graph.svg",
+        metavar="FILE",
+        help="ends in .svg, .png, .pdf, .html or .dot (default: graph.svg)",
+    )
     doctor = commands.add_parser(
         "doctor",
         help="say what was found on this machine, how fast its products are, and what would help",

@@ -1,12 +1,14 @@
-"""From the name of a cell to its class; a file is executed here, and only when the user names it."""
+"""From the name of a cell to its class; code is executed here, and only when the user names it."""
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 from ..core.errors import CellError, ConfigError
 from ..nn import Cell, GRUCell, LSTMCell, RNNCell
@@ -17,14 +19,14 @@ BUILT_IN: dict[str, CellClass] = {"rnn": RNNCell, "lstm": LSTMCell, "gru": GRUCe
 
 
 def import_cell(name: str) -> CellClass:
-    """Return the class of a cell; for "FILE.py:CLASS" this executes the file.
+    """Return the class of a cell; for "FILE.py:CLASS" this executes the file, for "MODULE:CLASS" it imports the module.
 
     Args:
-        name: "rnn", "lstm", "gru" or "FILE.py:CLASS".
+        name: "rnn", "lstm", "gru", "FILE.py:CLASS" or "MODULE:CLASS". A module is looked for in the current folder too.
 
     Raises:
-        ConfigError: if there is no such file, or no such class in it.
-        CellError: if the file fails, or the class is no `nn.Cell`.
+        ConfigError: if there is no such file or module, or no such class in it.
+        CellError: if the file or module fails, or the class is no `nn.Cell`.
 
     Example:
         >>> from tinygrad_rnn.train import import_cell
@@ -33,10 +35,26 @@ def import_cell(name: str) -> CellClass:
     """
     if name in BUILT_IN:
         return BUILT_IN[name]
-    file, _, class_name = name.rpartition(":")
+    source, _, class_name = name.rpartition(":")
+    if not class_name or not (source.endswith(".py") or _is_module(source)):
+        raise ConfigError(f"cell is {name!r}; give one of {', '.join(BUILT_IN)}, FILE.py:CLASS or MODULE:CLASS")
+    module = _execute(name, source, class_name) if source.endswith(".py") else _import(name, source)
+    found = getattr(module, class_name, None)
+    if not isinstance(found, type):
+        classes = [key for key, value in vars(module).items() if isinstance(value, type) and issubclass(value, Cell)]
+        raise ConfigError(f"{source} defines no class {class_name}; its cells are {', '.join(classes) or 'none'}")
+    if not issubclass(found, Cell):
+        raise CellError(f"{class_name} in {source} is no cell; write `class {class_name}(nn.Cell)`")
+    made_of_sizes: CellClass = found
+    return made_of_sizes
+
+
+def _is_module(source: str) -> bool:
+    return all(part.isidentifier() for part in source.split("."))
+
+
+def _execute(name: str, file: str, class_name: str) -> ModuleType:
     path = Path(file)
-    if not file.endswith(".py") or not class_name:
-        raise ConfigError(f"cell is {name!r}; give one of {', '.join(BUILT_IN)} or FILE.py:CLASS")
     if not path.is_file():
         raise ConfigError(
             f"cell is {name!r}, but there is no file {file}; give the path of the file that defines {class_name}"
@@ -53,14 +71,20 @@ def import_cell(name: str) -> CellClass:
         raise CellError(f"{file} failed while it was imported: {where(error, path)}") from error
     finally:
         sys.path.pop(0)
-    found = getattr(module, class_name, None)
-    if not isinstance(found, type):
-        classes = [key for key, value in vars(module).items() if isinstance(value, type) and issubclass(value, Cell)]
-        raise ConfigError(f"{file} defines no class {class_name}; its cells are {', '.join(classes) or 'none'}")
-    if not issubclass(found, Cell):
-        raise CellError(f"{class_name} in {file} is no cell; write `class {class_name}(nn.Cell)`")
-    made_of_sizes: CellClass = found
-    return made_of_sizes
+    return module
+
+
+def _import(name: str, source: str) -> ModuleType:
+    sys.path.insert(0, str(Path.cwd()))  # As `python -m MODULE` does.
+    try:
+        return importlib.import_module(source)
+    except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and error.name and f"{source}.".startswith(f"{error.name}."):
+            raise ConfigError(f"cell is {name!r}, but there is no module {error.name}; is it installed?") from None
+        text = " ".join(str(error).split())
+        raise CellError(f"{source} failed while it was imported: {type(error).__name__}: {text}") from error
+    finally:
+        sys.path.pop(0)
 
 
 def where(error: BaseException, file: Path) -> str:

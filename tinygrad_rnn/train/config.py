@@ -19,7 +19,7 @@ class Config:
     """The settings of a character language model and its training.
 
     Args:
-        cell: "rnn", "lstm", "gru", or "FILE.py:CLASS" for a cell of one's own.
+        cell: "rnn", "lstm", "gru", or "FILE.py:CLASS" or "MODULE:CLASS" for a cell of one's own.
         hidden: size of the state.
         layers: cells on top of each other.
         embedding: size of the vector that stands for a character.
@@ -84,7 +84,7 @@ class Config:
 
     @property
     def own_cell(self) -> bool:
-        """Whether the cell is a class in somebody's file."""
+        """Whether the cell is a class in somebody's file or module."""
         return self.cell not in CELLS
 
     def to_dict(self) -> dict[str, Any]:
@@ -117,7 +117,7 @@ def _number(name: str, value: object) -> None:
 
 
 def _choice(name: str, value: object, choices: tuple[str, ...], or_file: bool = False) -> None:
-    own = or_file and isinstance(value, str) and ".py:" in value
+    own = or_file and isinstance(value, str) and ":" in value.strip(":")
     if value not in choices and not own:
-        also = " or FILE.py:CLASS" if or_file else ""
+        also = ", FILE.py:CLASS or MODULE:CLASS" if or_file else ""
         raise ConfigError(f"{name} is {value!r}; give one of {', '.join(choices)}{also}")

@@ -45,7 +45,7 @@ class CharModel(nn.Module):
         self.embedding = nn.Embedding(symbols, config.embedding)
         cells, size = [], config.embedding
         for _ in range(config.layers):
-            cells.append(_make(cell, size, config.hidden))
+            cells.append(make_cell(cell, size, config.hidden))
             size = _output_size(cells[-1], size)
         self.layer = nn.Recurrent(cells, dropout=config.dropout if config.layers > 1 else 0.0)
         self.dropout = nn.Dropout(config.dropout)
@@ -119,7 +119,7 @@ class CharModel(nn.Module):
                 self.train()
 
 
-def _make(cell: CellClass, input_size: int, hidden_size: int) -> nn.Cell:
+def make_cell(cell: CellClass, input_size: int, hidden_size: int) -> nn.Cell:
     """Make a cell; a class that does not take the two sizes is told what to take."""
     try:
         made = cell(input_size, hidden_size)
