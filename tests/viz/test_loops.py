@@ -158,9 +158,10 @@ def grows_by_list(steps=6):
 
 
 def reaches_back(steps=6):
-    first = h = np.tanh(ZEROS @ U)
-    for _ in range(steps):
-        h = np.tanh(h @ U + first)
+    h, earlier = parameter("h0", 2, 4), []
+    for t in range(steps):
+        h = np.tanh(h @ U + (earlier[t // 2] if earlier else 0.5))
+        earlier.append(h)
     return h
 
 
@@ -169,6 +170,7 @@ def reaches_back(steps=6):
     [
         (grows_by_stack, r"the steps grow: stack gives \(5, 2, 4\) at one step and \(6, 2, 4\) at the next"),
         (grows_by_list, r"the steps grow: from one use of U to the next there are 10, 14, 18, … operations"),
+        (reaches_back, r"the steps reach further and further back: add reads what was computed 3 steps before"),
     ],
 )
 def test_a_growing_attention_is_refused_with_the_reason(make, reason):
@@ -185,6 +187,14 @@ def test_a_step_that_reads_two_steps_back_is_a_loop():
     (loop,) = find_loops(tg.Graph.of(b)).loops
     assert len(loop) == 9
     assert {operand[1] for operands in loop.usual for operand in operands if operand[0] == "step"} == {0, 1, 2}
+
+
+def test_what_all_steps_read_of_the_first_one_stands_outside_of_the_loop():
+    first = h = np.tanh(ZEROS @ U + 0.5)
+    for _ in range(6):
+        h = np.tanh(h @ U + first)
+    (loop,) = find_loops(tg.Graph.of(h)).loops
+    assert len(loop) == 6 and first.node not in loop.place
 
 
 def test_the_head_of_each_step_folds_beside_the_loop_and_reads_it_step_by_step():

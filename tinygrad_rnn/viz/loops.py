@@ -165,7 +165,11 @@ class _Search:
         first = self._cut(start, end, period)
         count = (end - first) // period
         steps = [self._operations[first + t * period : first + (t + 1) * period] for t in range(count)]
-        for begin, size, number in self._alike(steps):
+        alike = list(self._alike(steps))
+        if not alike and count > 2:
+            # What all other steps read of the first one comes from outside once that is no part of the loop.
+            alike = [(begin + 1, size, number) for begin, size, number in self._alike(steps[1:])]
+        for begin, size, number in alike:
             merged = [
                 [node for step in steps[t : t + size] for node in step]
                 for t in range(begin, begin + size * number, size)
@@ -220,7 +224,8 @@ class _Search:
             end = first + length
             while first > 0 and free[first - 1] and begins_like(keys[first - 1], keys[first - 1 + size]):
                 first -= 1
-            if free[first:end].all():
+            # Two steps in the middle of others that differ are alike by chance.
+            if free[first:end].all() and end - first > 2 * size:
                 free[first:end] = False
                 yield first, size, (end - first) // size
         if free.all():

@@ -64,7 +64,7 @@ def add_norms(diagram: Diagram, played: Played, fill: bool, text: bool = True) -
         text: write the norm too.
     """
     norms = {item.key: played.norms(item) for item in diagram.items.values() if item.nodes}
-    positive = [math.log10(n) for found in norms.values() for n in found if 0 < n < math.inf]
+    positive = [math.log10(max(found)) for found in norms.values() if found and 0 < max(found) < math.inf]
     low, high = min(positive, default=0.0), max(positive, default=0.0)
     for item in diagram.items.values():
         found = norms.get(item.key)
