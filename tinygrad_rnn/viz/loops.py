@@ -225,7 +225,7 @@ class _Search:
             while first > 0 and free[first - 1] and begins_like(keys[first - 1], keys[first - 1 + size]):
                 first -= 1
             # Two steps in the middle of others that differ are alike by chance.
-            if free[first:end].all() and end - first > 2 * size:
+            if free[first:end].all() and length > 2 * size:
                 free[first:end] = False
                 yield first, size, (end - first) // size
         if free.all():
