@@ -80,13 +80,14 @@ def test_what_comes_before_and_after_a_loop_is_no_part_of_it():
     assert loops(end) == [(7, 5)]
 
 
-def test_two_cells_that_alternate_fold_into_a_pair():
+@pytest.mark.parametrize("turns", [2, 3, 6])
+def test_two_cells_that_alternate_fold_into_a_pair(turns):
     h = ZEROS + 1
-    for _ in range(6):
+    for _ in range(turns):
         h = np.tanh(h @ U)
         h = np.tanh(h @ V)
     (loop,) = find_loops(tg.Graph.of(h)).loops
-    assert len(loop) == 6
+    assert len(loop) == turns
     weights = [operand[1].name for operands in loop.usual for operand in operands if operand[0] == "weight"]
     assert weights == ["U", "V"]
 
@@ -187,6 +188,18 @@ def test_a_step_that_reads_two_steps_back_is_a_loop():
     (loop,) = find_loops(tg.Graph.of(b)).loops
     assert len(loop) == 9
     assert {operand[1] for operands in loop.usual for operand in operands if operand[0] == "step"} == {0, 1, 2}
+
+
+def test_what_reads_some_steps_of_a_loop_here_and_there_is_no_loop():
+    h = states(12)
+    assert loops(sum([h[t] for t in (0, 1, 3, 4, 8, 9)])) == [(10, 5)]
+    assert loops(sum([h[t] for t in (0, 2, 4, 6, 8, 10)])) == [(11, 5), (6, 1)]
+
+
+def test_the_last_values_of_several_states_are_gathered_one_by_one():
+    with tg.engine("eager"):
+        y, (h, c) = nn.LSTM(3, 4)(np.ones((6, 2, 3), np.float32))
+    assert loops(y, h, c) == [(6, 15)]
 
 
 def test_what_all_steps_read_of_the_first_one_stands_outside_of_the_loop():

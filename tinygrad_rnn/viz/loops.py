@@ -137,6 +137,7 @@ class _Search:
         self._taken = np.zeros(len(operations) + 1, dtype=bool)
         self._position = {node: i for i, node in enumerate(operations)}
         self._owner: dict[Node, tuple[int, int, int]] = {}
+        self._lengths: list[int] = []
         self.untied: str | None = None
 
     def loops(self) -> list[Loop]:
@@ -147,7 +148,8 @@ class _Search:
                 if end - first >= 2 * period:
                     for loop in self._in_stretch(first, end, period):
                         found.append(loop)
-                        self._owner |= {node: (len(found), *place) for node, place in loop.place.items()}
+                        self._lengths.append(len(loop))
+                        self._owner |= {node: (len(found) - 1, *place) for node, place in loop.place.items()}
                         self._taken[[self._position[node] for node in loop.place]] = True
         return sorted(found, key=lambda loop: min(map(self._position.__getitem__, loop.place)))
 
@@ -310,7 +312,8 @@ class _Search:
 
     def _is_worth(self, loop: Loop) -> bool:
         """Return whether a repetition is a loop to its reader: a sum of three terms is none."""
-        reads_loop = any(parent in self._owner for node in loop.place for parent in node.parents)
+        read = {self._owner[parent][0] for node in loop.place for parent in node.parents if parent in self._owner}
+        reads_loop = any(self._lengths[number] == len(loop) for number in read)
         return len(loop) > (1 if reads_loop or (loop.is_chained and loop.has_weights) else 2 if loop.has_weights else 3)
 
 
