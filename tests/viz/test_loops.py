@@ -196,6 +196,15 @@ def test_what_reads_some_steps_of_a_loop_here_and_there_is_no_loop():
     assert loops(sum([h[t] for t in (0, 2, 4, 6, 8, 10)])) == [(11, 5), (6, 1)]
 
 
+def test_what_reads_now_this_state_and_now_that_is_no_loop():
+    h, c, read = parameter("h0", 2, 4), parameter("c0", 2, 4), []
+    for t in range(8):
+        c = np.exp(c @ V)
+        h = np.tanh(h @ U + c)
+        read.append(c if t % 2 else h)
+    assert loops(sum(read)) == [(8, 5)]
+
+
 def test_the_last_values_of_several_states_are_gathered_one_by_one():
     with tg.engine("eager"):
         y, (h, c) = nn.LSTM(3, 4)(np.ones((6, 2, 3), np.float32))
