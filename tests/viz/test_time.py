@@ -246,3 +246,29 @@ def test_a_cell_whose_input_cannot_be_told_asks_for_examples():
 def test_what_is_no_choice_is_refused(options, reason):
     with pytest.raises(ConfigError, match=reason):
         viz.draw(parameter("x", 2) * 2, **options)
+
+
+def test_what_the_first_step_has_as_a_constant_is_drawn_as_the_others_compute_it():
+    def centred(x, h):
+        for t in range(6):
+            h = np.tanh((h - np.mean(h, axis=-1, keepdims=True)) @ U + x[t] @ W)
+        return h
+
+    h = tg.Tensor(np.arange(8.0).reshape(2, 4))
+    source = viz.draw(lambda x: centred(x, h), np.ones((6, 2, 3))).source
+    assert "× 6 " in source and source.count("label=<−<") == source.count("label=<mean<") == 1
+    assert source.count("style=dotted") == 1  # the state before the first step
+
+
+def test_each_state_has_its_own_start():
+    def two(h, c):
+        for _ in range(8):
+            c = tg.sigmoid(c @ V)
+            h = np.tanh(h @ U + c)
+        return c, h
+
+    source = viz.draw(two, np.ones((2, 4)), np.ones((2, 4))).source
+    for name in "hc":
+        inputs = [key for key in named(source, name) if key.startswith("n")]
+        states = [key for key in named(source, name) if key.startswith("s")]
+        assert [(a, b) for a, b in edges(source) if a in inputs and b.startswith("s")] == [(inputs[0], states[0])]

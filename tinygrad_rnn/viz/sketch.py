@@ -45,6 +45,7 @@ class _Sketch:
         for block in partition.blocks:
             self._block(block)
         self._outputs()
+        self._starts()
         self._write_flows()
 
     def _leaves(self) -> None:
@@ -154,6 +155,8 @@ class _Sketch:
         if carried is not None and not self._is_hidden(block, mine[0], carried):  # type: ignore[index]
             assert mine is not None
             self._state(block, mine, node, parent, slot, arg, carried)
+        elif parent is None and mine and mine[0].usual[mine[2]][k][0] == "step":
+            return  # The first step has as a constant what the others compute.
         elif parent is None:
             if block.kind == "operation" or self._names.array(arg) is not None:
                 self._constant(block, block.key, k, arg, "flow")
@@ -185,14 +188,14 @@ class _Sketch:
         carried: tuple[int, int, int],
     ) -> None:
         """Draw a state as a node of its own, from which a step reads what an earlier one has left."""
-        loop, t, _ = mine
+        loop = mine[0]
         lag, position, from_slot = carried
         maker = loop.representative(position)
         producer = self._partition.of[maker]
         known = (f"{producer.key}.{position}", from_slot, lag)
         if known not in self._states:
             makers = loop.at(position)
-            name = self._names.of(makers, from_slot) or self._initial_name(parent if t < lag else None) or "state"
+            name = self._names.of(makers, from_slot) or self._initial_name(parent) or "state"
             key = self._states[known] = f"s{len(self._states)}"
             back = _shifted(-lag * (loop.numbers[1] - loop.numbers[0]))
             notes = [labels.shape(maker.specs[from_slot]), back] if self._show_shapes else [back]
@@ -214,7 +217,7 @@ class _Sketch:
             self.diagram.edges.append(Edge(producer.key, key, several, "loop", f"{name}: {back} → t"))
         key = self._states[known]
         self._connect(key, None, block.key, "flow", None, None, key)
-        if t >= lag:
+        if parent in self._partition.steps and self._partition.steps[parent][0] is loop:
             return
         if parent is None:
             self._constant(None, key, 0, arg, "side")
@@ -295,6 +298,13 @@ class _Sketch:
             title = labels.short(leaf.name or self._names.of([leaf], 0), scope)
             self._put_leaf(leaf, copy, "parameter", title, scope, uses)
         self._connect(copy, None, head, "side", None, None, leaf)
+
+    def _starts(self) -> None:
+        """Draw a constant before each state whose start no operation reads, since it was not recorded."""
+        started = {head for _, _, head, _, _ in self._flows}
+        for key in self._states.values():
+            if key not in started:
+                self._constant(None, key, 0, None, "side")
 
     def _outputs(self) -> None:
         """Mark results; one that is computed in a loop is drawn beside it, with the step that it comes from."""

@@ -58,8 +58,8 @@ class Steps:
     def fits(self, t: int, usual: list[list[Operand]]) -> bool:
         """Return whether a step reads what the usual one reads.
 
-        What that carries over, one of the first steps gets from outside. Of what the first and the last step lack, the
-        results are constant, or nothing reads them.
+        What that carries over, one of the first steps gets from outside. What the first step lacks is constant, and
+        what the last one lacks nothing reads.
         """
         for mine, theirs in zip(self.operands(t), usual, strict=True):
             if mine and len(mine) != len(theirs):
@@ -71,9 +71,9 @@ class Steps:
 
     def _stands_in(self, t: int, operand: Operand, expected: Operand) -> bool:
         _, lag, position, _ = expected
-        if t < lag:
-            return bool(operand[0] != "step")
-        return self.steps[t - lag][position] is None and operand == ("constant",)
+        if t >= lag and self.steps[t - lag][position] is not None:
+            return False
+        return bool(operand[0] != "step") if lag else operand == ("constant",)
 
 
 def begins_like(early: list[list[Operand]], later: list[list[Operand]]) -> bool:
