@@ -1,7 +1,17 @@
 """Networks: modules and their parameters, layers, recurrent cells, and losses."""
 
 from . import init
-from .cells import Cell, GRUCell, LSTMCell, RNNCell
+from .cells import (
+    Cell,
+    FeatureCell,
+    GRUCell,
+    IndRNNCell,
+    IRNNCell,
+    LSTMCell,
+    MGUCell,
+    ProjectedLSTMCell,
+    RNNCell,
+)
 from .functional import functional_call
 from .layers import Dropout, Embedding, LayerNorm, Linear, Sequential
 from .linear_recurrence import LinearCell, LinearRecurrence, MinGRU, MinGRUCell, MinLSTM, MinLSTMCell
@@ -17,12 +27,16 @@ __all__ = [
     "Cell",
     "Dropout",
     "Embedding",
+    "FeatureCell",
     "GRUCell",
+    "IRNNCell",
+    "IndRNNCell",
     "LSTMCell",
     "LayerNorm",
     "Linear",
     "LinearCell",
     "LinearRecurrence",
+    "MGUCell",
     "MinGRU",
     "MinGRUCell",
     "MinLSTM",
@@ -30,6 +44,7 @@ __all__ = [
     "Module",
     "ModuleList",
     "Parameter",
+    "ProjectedLSTMCell",
     "RNNCell",
     "Recurrent",
     "Sequential",

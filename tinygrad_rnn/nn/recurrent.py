@@ -266,7 +266,7 @@ class Recurrent(Module):
         first, is_float = self.cells[0], x.dtype.kind == "f"
         size = getattr(first, "input_size", None)
         # A row of integers times a weight would broadcast against the state without a word.
-        has_features = is_float or isinstance(first, (RNNCell, LSTMCell, GRUCell))
+        has_features = is_float or first.takes_features
         if x.ndim < lead + has_features or (has_features and size is not None and x.shape[-1] != size):
             features = "features" if size is None else size
             raise errors.ShapeError(
