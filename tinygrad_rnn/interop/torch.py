@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core import errors
-from ..nn.cells import Cell, GRUCell, LSTMCell, RNNCell
+from ..nn.cells import Cell, GRUCell, LSTMCell, ProjectedLSTMCell, RNNCell
 from ..nn.module import Parameter
 from ..nn.recurrent import Recurrent
 
@@ -18,11 +18,12 @@ def torch_state_dict(layer: Recurrent) -> dict[str, NDArray[Any]]:
     """Return the weights of a layer as `torch.nn.RNN`, `LSTM` or `GRU` names and lays them out.
 
     Args:
-        layer: an `nn.RNN`, `nn.LSTM` or `nn.GRU`, or a `Recurrent` of their cells.
+        layer: an `nn.RNN`, `nn.LSTM` or `nn.GRU`, or a `Recurrent` of their cells or of `ProjectedLSTMCell`.
 
     Returns:
         Copies: weight_ih_l0 (gates * hidden, input), weight_hh_l0 (gates * hidden, hidden), bias_ih_l0, bias_hh_l0
-        (gates * hidden,) and so on for every layer, with _reverse at the end for the backward cells.
+        (gates * hidden,), of an LSTM with projection weight_hr_l0 (proj, hidden) too, and so on for every layer, with
+        _reverse at the end for the backward cells.
 
     Raises:
         StateDictError: if the layer has something that PyTorch's has not.
@@ -40,7 +41,7 @@ def load_torch_state_dict(layer: Recurrent, arrays: Mapping[str, Any]) -> None:
     """Give a layer the weights of a `torch.nn.RNN`, `LSTM` or `GRU` of the same sizes.
 
     Args:
-        layer: an `nn.RNN`, `nn.LSTM` or `nn.GRU`, or a `Recurrent` of their cells.
+        layer: as in `torch_state_dict`.
         arrays: what `torch_module.state_dict()` returns, or arrays by the same names.
 
     Raises:
@@ -98,18 +99,20 @@ def _names(layer: Recurrent) -> Iterator[tuple[str, Parameter]]:
 
 def _of_cell(cell: Cell, end: str) -> Iterator[tuple[str, Parameter]]:
     # A subclass may compute something else with the same weights, hence the exact classes.
-    if type(cell) not in (RNNCell, LSTMCell, GRUCell):
+    if type(cell) not in (RNNCell, LSTMCell, ProjectedLSTMCell, GRUCell):
         raise errors.StateDictError(
-            f"PyTorch has no {type(cell).__name__}; give a layer of RNNCell, LSTMCell or GRUCell"
+            f"PyTorch has no {type(cell).__name__}; give a layer of RNNCell, LSTMCell, ProjectedLSTMCell or GRUCell"
         )
     if isinstance(cell, GRUCell) and not cell.reset_after:
         raise errors.StateDictError(
             "PyTorch's GRU applies the reset gate after the product; give a layer with reset_after=True"
         )
-    assert isinstance(cell, (RNNCell, LSTMCell, GRUCell))
+    assert isinstance(cell, (RNNCell, LSTMCell, ProjectedLSTMCell, GRUCell))
     yield f"weight_ih{end}", cell.from_input.weight
     yield f"weight_hh{end}", cell.from_state.weight
     if cell.from_input.bias is not None:
         yield f"bias_ih{end}", cell.from_input.bias
     if cell.from_state.bias is not None:
         yield f"bias_hh{end}", cell.from_state.bias
+    if isinstance(cell, ProjectedLSTMCell):
+        yield f"weight_hr{end}", cell.projection.weight

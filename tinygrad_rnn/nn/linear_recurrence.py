@@ -119,7 +119,7 @@ class MinGRUCell(LinearCell):
         """Return 1 - σ(z) and σ(z) n, (batch, hidden_size) each, for x (batch, input_size)."""
         z, n = np.split(self.from_input(x), 2, axis=-1)
         z = sigmoid(z)
-        return 1 - z, z * n
+        return 1 - z, z * self.cell_update(n)
 
 
 class MinLSTMCell(LinearCell):
@@ -154,7 +154,7 @@ class MinLSTMCell(LinearCell):
         f, i, n = np.split(self.from_input(x), 3, axis=-1)
         # σ(f) / (σ(f) + σ(i)), which would be 0 / 0 where both gates are shut.
         difference = softplus(-i) - softplus(-f)
-        return sigmoid(difference), sigmoid(-difference) * n
+        return sigmoid(difference), sigmoid(-difference) * self.cell_update(n)
 
 
 class LinearRecurrence(Recurrent):

@@ -66,7 +66,7 @@ class GRUCell(FeatureCell):
 
 
 class MGUCell(FeatureCell):
-    """Minimal gated unit: one gate that both resets and updates (Zhou et al. 2016, eq. 6).
+    """Minimal gated unit: one gate that both resets and updates (Zhou et al. 2016).
 
     f, n = the two parts of x W + b: f = σ(f + h U + c), n = tanh(n + (f h) V + d); h' = (1 - f) h + f n, the output.
     Weights and biases start uniform in ±1/√hidden_size.

@@ -73,14 +73,14 @@ class ProjectedLSTMCell(FeatureCell):
     Args:
         input_size: features of x.
         hidden_size: features of c.
-        proj_size: features of h, fewer than those of c; half of them by default.
+        proj_size: features of h, as a rule fewer than those of c; half of them by default.
         bias: add b and d.
 
     Raises:
         ConfigError: if a size is no positive integer.
 
-    Source: Sak et al. 2014, *Long short-term memory based recurrent neural network architectures for large vocabulary
-        speech recognition*, eq. 1 to 7 without peepholes.
+    Source: Sak et al. 2014, *Long short-term memory based recurrent neural network architectures for large
+        vocabulary speech recognition*, without peepholes.
 
     Example:
         >>> import numpy as np
