@@ -28,7 +28,7 @@ class _Gates(FeatureCell):
         super().__init__(input_size, hidden_size)
         gates = self.parts.replace("g", "")
         self.peepholes = gates if peepholes is None else peepholes
-        if not isinstance(self.peepholes, str) or set(self.peepholes) - set(gates):
+        if not isinstance(self.peepholes, str) or sorted(self.peepholes) != sorted(set(self.peepholes) & set(gates)):
             raise errors.ConfigError(f"peepholes {self.peepholes!r}; give some of the letters of {gates!r}, or ''")
         self.from_input = Linear(input_size, len(self.parts) * hidden_size, bias)
         self.from_state = Linear(hidden_size, len(self.parts) * hidden_size, bias)
