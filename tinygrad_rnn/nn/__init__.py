@@ -34,6 +34,17 @@ from .losses import binary_cross_entropy_with_logits, cross_entropy, mse_loss, n
 from .module import Module, ModuleList
 from .parameter import Parameter
 from .recurrent import GRU, LSTM, RNN, Recurrent
+from .wrappers import (
+    Projection,
+    RecurrentDropout,
+    ResetAt,
+    ResetWhere,
+    Residual,
+    VariationalDropout,
+    WeightDrop,
+    WrappedCell,
+    Zoneout,
+)
 
 __all__ = [
     "GREFF_VARIANTS",
@@ -75,9 +86,18 @@ __all__ = [
     "Parameter",
     "PeepholeLSTMCell",
     "ProjectedLSTMCell",
+    "Projection",
     "RNNCell",
     "Recurrent",
+    "RecurrentDropout",
+    "ResetAt",
+    "ResetWhere",
+    "Residual",
     "Sequential",
+    "VariationalDropout",
+    "WeightDrop",
+    "WrappedCell",
+    "Zoneout",
     "binary_cross_entropy_with_logits",
     "cross_entropy",
     "functional_call",

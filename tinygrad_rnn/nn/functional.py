@@ -1,15 +1,17 @@
-"""functional_call: a module as a function of its parameters, for the transforms."""
+"""A module with something else in the place of some of its parts: as a function of its parameters, and in general."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from ..core.errors import StateDictError
 from ..core.tensor import Tensor
 from .module import Module
 from .parameter import Parameter
+
+M = TypeVar("M", bound=Module)
 
 
 def functional_call(module: Module, parameters: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
@@ -47,7 +49,32 @@ def functional_call(module: Module, parameters: Mapping[str, Any], *args: Any, *
     return _replaced(module, values, {})(*args, **kwargs)
 
 
-def _replaced(module: Module, values: dict[int, Any], done: dict[int, Module]) -> Module:
+def altered(module: M, attributes: Mapping[str, Any]) -> M:
+    """Return a copy of a module with other attributes, in modules inside it too; the module itself stays as it is.
+
+    All parameters that are not replaced are those of the module, so that gradients reach them.
+
+    Args:
+        module: any module.
+        attributes: values by dotted name, such as "from_state.weight", or "from_state.forward" for a function.
+
+    Example:
+        >>> import numpy as np
+        >>> from tinygrad_rnn import nn
+        >>> from tinygrad_rnn.nn.functional import altered
+        >>> chain = nn.Sequential(nn.Linear(2, 2), np.tanh)
+        >>> altered(chain, {"0.forward": lambda x: 0 * x})(np.ones((1, 2))).tolist()
+        [[0.0, 0.0]]
+    """
+    clone: M = _replaced(module, {}, {})
+    parts = dict(clone.named_modules())
+    for path, value in attributes.items():
+        owner, _, name = path.rpartition(".")
+        vars(parts[owner])[name] = value
+    return clone
+
+
+def _replaced(module: Any, values: dict[int, Any], done: dict[int, Any]) -> Any:
     """Return a copy of a module, and of those inside it, with other tensors for some of its parameters."""
     if id(module) not in done:
         clone = done[id(module)] = copy.copy(module)

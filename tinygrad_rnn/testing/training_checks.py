@@ -57,8 +57,8 @@ def float32(subject: Subject) -> str:
     gradients = [slope for name, slope in exact if name.startswith(_GRADIENT) and slope.size]
     steepest = max([float(np.abs(slope).max()) for slope in gradients], default=0.0)
     largest = 0.0
-    for i, (name, expected) in enumerate(exact):
-        value = found[i][1].astype(np.float64)
+    for i, (name, exactly) in enumerate(exact):
+        value, expected = found[i][1].astype(np.float64), exactly.astype(np.float64)
         if not np.isfinite(value).all() and np.isfinite(expected).all():
             fail(f"{name} is not finite in float32")
         if not expected.size:

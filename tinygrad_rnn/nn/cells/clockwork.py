@@ -14,6 +14,20 @@ from ..layers import Linear
 from .base import FeatureCell, start_as_pytorch
 
 
+class _Masked(Linear):
+    """A linear map of a state to itself of which some weights are 0 for good."""
+
+    mask: Array
+
+    def __init__(self, mask: Array, bias: bool) -> None:
+        super().__init__(len(mask), len(mask), bias)
+        self.register_buffer("mask", mask)
+
+    def forward(self, x: Any) -> Tensor:
+        y: Tensor = x @ (self.weight * self.mask)
+        return y if self.bias is None else y + self.bias
+
+
 class ClockworkCell(FeatureCell):
     """A plain cell in groups of units, each of which moves only every so many steps (Koutník et al. 2014).
 
@@ -42,7 +56,6 @@ class ClockworkCell(FeatureCell):
     """
 
     periods: Array
-    seen: Array
 
     def __init__(
         self, input_size: int, hidden_size: int, periods: Sequence[int] = (1, 2, 4, 8), bias: bool = True
@@ -54,11 +67,10 @@ class ClockworkCell(FeatureCell):
                 f"{len(groups)} periods for hidden_size {self.hidden_size}; give one or more, and a unit for each"
             )
         sizes = [len(units) for units in np.array_split(np.arange(self.hidden_size), len(groups))]
-        self.from_input = Linear(input_size, hidden_size, bias)
-        self.from_state = Linear(hidden_size, hidden_size, bias)
-        start_as_pytorch(self)
         self.register_buffer("periods", np.repeat(groups, sizes))
-        self.register_buffer("seen", (self.periods[:, None] >= self.periods).astype(np.float32))
+        self.from_input = Linear(input_size, hidden_size, bias)
+        self.from_state = _Masked((self.periods[:, None] >= self.periods).astype(np.float32), bias)
+        start_as_pytorch(self)
 
     def initial_state(self, batch_size: int) -> Any:
         """Return zeros for h, (batch_size, hidden_size), and for the time, (batch_size,) integers."""
@@ -75,8 +87,6 @@ class ClockworkCell(FeatureCell):
             h' and (h', t + 1).
         """
         h, t = state
-        new = self.from_input(x) + h @ (self.from_state.weight * self.seen)
-        if self.from_state.bias is not None:
-            new = new + self.from_state.bias
-        h = np.where(t[:, None] % self.periods == 0, np.tanh(new), h)
+        new = np.tanh(self.from_input(x) + self.from_state(h))
+        h = np.where(t[:, None] % self.periods == 0, new, h)
         return h, (h, t + 1)
