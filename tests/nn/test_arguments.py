@@ -11,7 +11,22 @@ from tinygrad_rnn import nn
 from tinygrad_rnn.core.errors import CellError, ConfigError
 
 LAYERS = [nn.RNN, nn.LSTM, nn.GRU, nn.MinGRU, nn.MinLSTM]
-CELLS = [nn.RNNCell, nn.LSTMCell, nn.GRUCell, nn.MinGRUCell, nn.MinLSTMCell]
+CELLS = [
+    nn.RNNCell,
+    nn.IRNNCell,
+    nn.IndRNNCell,
+    nn.GRUCell,
+    nn.MGUCell,
+    *nn.GREFF_VARIANTS.values(),
+    nn.ProjectedLSTMCell,
+    nn.LayerNormLSTMCell,
+    nn.LayerNormGRUCell,
+    nn.DepthGatedLSTMCell,
+    nn.GridLSTMCell,
+    nn.LSTMNCell,
+    nn.MinGRUCell,
+    nn.MinLSTMCell,
+]
 NO_SIZES = st.one_of(
     st.integers(max_value=0), st.floats(), st.text(max_size=3), st.booleans(), st.none(), st.just(np.array([2]))
 )
