@@ -34,6 +34,7 @@ from .losses import binary_cross_entropy_with_logits, cross_entropy, mse_loss, n
 from .module import Module, ModuleList
 from .parameter import Parameter
 from .recurrent import GRU, LSTM, RNN, Recurrent
+from .trees import ChildSumTreeLSTM
 from .wrappers import (
     Projection,
     RecurrentDropout,
@@ -52,6 +53,7 @@ __all__ = [
     "LSTM",
     "RNN",
     "Cell",
+    "ChildSumTreeLSTM",
     "ClockworkCell",
     "CoupledLSTMCell",
     "DepthGatedLSTMCell",
