@@ -144,6 +144,31 @@ class Dropped(Base):
         return np.tanh(self.norm(self.from_input(self.drop(x)) + self.from_state(h)))
 
 
+class Squashes(nn.Module):
+    def __init__(self, input_size, output_size, scale):
+        super().__init__()
+        self.linear, self.scale = nn.Linear(input_size, output_size), scale
+
+    def forward(self, x):
+        return np.tanh(self.scale * self.linear(x))
+
+
+class InParts(Base):
+    """One tanh in each of two parts of different widths."""
+
+    def __init__(self, scale=1.0):
+        super().__init__()
+        self.wide, self.narrow = Squashes(3, 9, 1.0), Squashes(9, 5, scale)
+
+    def new(self, x, h):
+        return 0.5 * (super().new(x, h) + self.narrow(self.wide(x)))
+
+
+def test_a_plateau_is_found_in_whichever_part_of_a_cell_it_is():
+    assert not results(InParts(), "warn")
+    assert "elements of tanh 3 sit on a plateau" in results(InParts(1000.0), "warn")["saturation"].reason
+
+
 class Memory(nn.Cell):
     """States of three shapes: a matrix, a vector and a number for each row."""
 

@@ -134,7 +134,8 @@ def saturation(subject: Subject) -> str:
     counts: dict[Any, int] = {}
     for node in Graph.of(*results).nodes if results else ():
         if node.operation in SATURATED or node.operation == "relu":
-            key = (node.operation, node.scope)
+            # Numbered within a step, whichever part of the cell does it.
+            key = (node.operation, next((part for part in node.scope if isinstance(part, int)), None))
             counts[key] = counts.get(key, 0) + 1
             places.setdefault(f"{node.operation} {counts[key]}", []).append(array_of(node.outs[0]))  # type: ignore[index]
     shares = {}
