@@ -1,6 +1,7 @@
 """Networks: modules and their parameters, layers, recurrent cells, and losses."""
 
 from . import init
+from .attention import AdditiveAttention, AttentionCell, Seq2Seq
 from .cells import (
     GREFF_VARIANTS,
     Cell,
@@ -52,6 +53,8 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "AdditiveAttention",
+    "AttentionCell",
     "Cell",
     "ChildSumTreeLSTM",
     "ClockworkCell",
@@ -95,6 +98,7 @@ __all__ = [
     "ResetAt",
     "ResetWhere",
     "Residual",
+    "Seq2Seq",
     "Sequential",
     "VariationalDropout",
     "WeightDrop",
