@@ -28,6 +28,7 @@ from .cells import (
     ProjectedLSTMCell,
     RNNCell,
 )
+from .compressive import CompressiveTransformer
 from .functional import functional_call
 from .layers import Dropout, Embedding, LayerNorm, Linear, Sequential
 from .linear_recurrence import LinearCell, LinearRecurrence, MinGRU, MinGRUCell, MinLSTM, MinLSTMCell
@@ -58,6 +59,7 @@ __all__ = [
     "Cell",
     "ChildSumTreeLSTM",
     "ClockworkCell",
+    "CompressiveTransformer",
     "CoupledLSTMCell",
     "DepthGatedLSTMCell",
     "Dropout",
