@@ -31,11 +31,12 @@ from .cells import (
 from .compressive import CompressiveTransformer
 from .functional import functional_call
 from .layers import Dropout, Embedding, LayerNorm, Linear, Sequential
-from .linear_recurrence import LinearCell, LinearRecurrence, MinGRU, MinGRUCell, MinLSTM, MinLSTMCell
+from .linear_recurrence import LinearCell, LinearRecurrence, MinGRUCell, MinLSTMCell
 from .losses import binary_cross_entropy_with_logits, cross_entropy, mse_loss, nll_loss
 from .module import Module, ModuleList
+from .named_layers import GRU, LSTM, RNN, MinGRU, MinLSTM
 from .parameter import Parameter
-from .recurrent import GRU, LSTM, RNN, Recurrent
+from .recurrent import Recurrent
 from .trees import ChildSumTreeLSTM
 from .wrappers import (
     Projection,

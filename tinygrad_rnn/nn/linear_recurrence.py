@@ -1,4 +1,4 @@
-"""Layers whose state enters a step linearly, and that therefore take all steps at once; minGRU and minLSTM."""
+"""Layers whose state enters a step linearly, so that they take all steps at once, and two cells for them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..scan.checks import describe
 from .cells import Cell
 from .checks import positive
 from .layers import Linear
-from .recurrent import Recurrent, _tower
+from .recurrent import Recurrent
 
 # Measured: larger arrays fall out of the cache, and their memory is taken from the system anew at every operation.
 _ELEMENTS_AT_ONCE = 2**20
@@ -214,82 +214,6 @@ class LinearRecurrence(Recurrent):
             parts.append((y, *states))
         y, *states = [np.concatenate(column) for column in zip(*parts[:: -1 if reverse else 1], strict=True)]
         return (y, state, *states)
-
-
-class MinGRU(LinearRecurrence):
-    """Layers of `MinGRUCell`, in parallel time.
-
-    Args:
-        input_size: features of x.
-        hidden_size: features of the state, and of the output of one direction.
-        num_layers: layers on top of each other.
-        bias: add the bias.
-        bidirectional: run in both directions, with a cell for each.
-        dropout, batch_first, learned_state: as in `Recurrent`.
-
-    Example:
-        >>> import numpy as np
-        >>> from tinygrad_rnn import nn
-        >>> y, h = nn.MinGRU(3, 4, num_layers=2)(np.ones((5, 2, 3)))
-        >>> y.shape, h.shape
-        ((5, 2, 4), (2, 2, 4))
-    """
-
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        *,
-        bias: bool = True,
-        bidirectional: bool = False,
-        dropout: float = 0.0,
-        batch_first: bool = False,
-        learned_state: bool = False,
-    ) -> None:
-        def make(features: int) -> Cell:
-            return MinGRUCell(features, hidden_size, bias)
-
-        cells = _tower(make, input_size, hidden_size, num_layers, bidirectional)
-        super().__init__(cells, dropout=dropout, batch_first=batch_first, learned_state=learned_state)
-
-
-class MinLSTM(LinearRecurrence):
-    """Layers of `MinLSTMCell`, in parallel time. The state is one array, h.
-
-    Args:
-        input_size: features of x.
-        hidden_size: features of the state, and of the output of one direction.
-        num_layers: layers on top of each other.
-        bias: add the bias.
-        bidirectional: run in both directions, with a cell for each.
-        dropout, batch_first, learned_state: as in `Recurrent`.
-
-    Example:
-        >>> import numpy as np
-        >>> from tinygrad_rnn import nn
-        >>> y, h = nn.MinLSTM(3, 4, bidirectional=True)(np.ones((5, 2, 3)))
-        >>> y.shape, h.shape
-        ((5, 2, 8), (2, 2, 4))
-    """
-
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        *,
-        bias: bool = True,
-        bidirectional: bool = False,
-        dropout: float = 0.0,
-        batch_first: bool = False,
-        learned_state: bool = False,
-    ) -> None:
-        def make(features: int) -> Cell:
-            return MinLSTMCell(features, hidden_size, bias)
-
-        cells = _tower(make, input_size, hidden_size, num_layers, bidirectional)
-        super().__init__(cells, dropout=dropout, batch_first=batch_first, learned_state=learned_state)
 
 
 def _window(
