@@ -1,4 +1,4 @@
-"""Which loop and which time step a node stands in, told from scopes."""
+"""Which loop and which time step a node stands in, told from scopes, or else from the operations."""
 
 import numpy as np
 import pytest
@@ -101,3 +101,12 @@ def test_a_second_loop_under_the_same_scope_is_another_one(again):
                 h = np.tanh(h)
     _, found = placed(h)
     assert steps_of_bands(found) == [[0, 1, 2], list(again)]
+
+
+@given(st.integers(3, 8))
+def test_a_loop_written_by_hand_has_columns_without_any_scope(steps):
+    w, h = tg.Tensor(np.eye(3), requires_grad=True, name="w"), np.ones((2, 3))
+    for _ in range(steps):
+        h = np.tanh(h @ w + 0.1)
+    _, found = placed(np.sum(h * h))
+    assert steps_of_bands(found) == [list(range(steps)), [None]]

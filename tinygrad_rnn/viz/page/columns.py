@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from ...core import Graph, Node
 from ...core.modes import Scope
+from ..loops import find_loops
 
 
 class Spot(NamedTuple):
@@ -60,7 +61,8 @@ class _Loop:
 
 
 def spots(graph: Graph) -> dict[Node, Spot]:
-    """Return where each operation of a graph stands. Time steps are the whole numbers in scopes.
+    """Return where each operation of a graph stands. Time steps are the whole numbers in scopes; where there are
+    none, the steps that the operations repeat.
 
     Layers on top of each other, and the directions of a layer, are loops of their own. What stands outside of loops is
     counted to one where it lies on the way from a step to a later one.
@@ -109,6 +111,21 @@ def _without(scope: Scope, time: int) -> Scope:
 
 
 def _in_loops(graph: Graph) -> tuple[dict[Node, int], dict[Node, int]]:
+    """Return the time step and the number of the loop of each node that is in one.
+
+    Where no scope tells of time, as in a loop written by hand, loops are those that the operations repeat.
+    """
+    times, loops = _by_scopes(graph)
+    if not times:
+        for number, loop in enumerate(find_loops(graph).loops):
+            for time, step in zip(loop.numbers, loop.steps, strict=True):
+                for node in step:
+                    if node is not None:
+                        times[node], loops[node] = time, number
+    return times, loops
+
+
+def _by_scopes(graph: Graph) -> tuple[dict[Node, int], dict[Node, int]]:
     """Return the time step and the number of the loop of each node that has one in its scope."""
     running: dict[Scope, _Loop] = {}
     found: list[_Loop] = []
