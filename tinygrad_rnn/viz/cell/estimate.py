@@ -1,0 +1,124 @@
+"""Estimate: how good a placement is, from lines drawn in the simplest way, without a search for the best one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .rails import Problem
+from .rows import Rows
+
+_BEND, _CROSSING, _BLOCKED, _BACKWARDS, _WIDTH, _PAST = 1.5, 14.0, 16.0, 4.0, 2.0, 12.0
+_TURNED, _SAME_SIDE = 15.0, 6.0
+
+Point = tuple[float, float]
+
+
+class Estimate:
+    """Adds up length, bends, crossings and what stands in the way of the lines of a placement."""
+
+    def __init__(self, problem: Problem, rows: Rows) -> None:
+        self._problem, self._rows = problem, rows
+        self._edges = problem.edges()
+        self._share = {net: 1 / len(readers) for net, readers in problem.nets().items()}
+        self._spine = {edge for rail in problem.rails for edge in rail.edges()}
+        self._after = dict(self._spine)
+        self._on_rail = rows.rail_of.keys()
+
+    def of(self, column: list[float], row: list[int]) -> float:
+        """Return the cost of a placement."""
+        places = {place: i for i, place in enumerate(zip(column, row, strict=True))}
+        level: list[tuple[float, float, float, int]] = []
+        upright: list[tuple[float, float, float, int]] = []
+        cost = _WIDTH * max(column)
+        sides: dict[tuple[int, int, int], int] = {}
+        for a, b in self._edges:
+            path = self._path(a, b, column, row)
+            cost += _BEND * (len(path) - 2)
+            # Lines to several readers run together at first.
+            share = self._share[a]
+            for (x0, y0), (x1, y1) in zip(path, path[1:], strict=False):
+                cost += share * (abs(x1 - x0) + abs(y1 - y0))
+                share = 1.0
+                if y0 == y1 and x0 != x1:
+                    level.append((x0, x1, y0, a) if x0 < x1 else (x1, x0, y0, a))
+                elif x0 == x1 and y0 != y1:
+                    upright.append((y0, y1, x0, a) if y0 < y1 else (y1, y0, x0, a))
+            for side, net in ((a, *_heading(path[0], path[1])), a), ((b, *_heading(path[-1], path[-2])), a):
+                cost += _SAME_SIDE * (sides.setdefault(side, net) != net)
+            cost += _BLOCKED * self._in_the_way(path, a, b, places)
+            if column[b] < column[a]:
+                cost += _BACKWARDS * (column[a] - column[b])
+            elif column[b] == column[a] and (a in self._on_rail or self._problem.kinds[a] == "merge"):
+                # It leaves to the right, so that it would have to turn back.
+                cost += _TURNED
+            if (a, b) in self._spine and column[b] <= column[a]:
+                cost += 4 * _PAST
+            elif a in self._after and (a, b) not in self._spine:
+                cost += _PAST * (column[b] > column[self._after[a]]) + _PAST * (column[b] < column[a])
+        return cost + _crossings(level, upright)
+
+    def _path(self, a: int, b: int, column: list[float], row: list[int]) -> list[Point]:
+        """Return the corners of a simple line from one symbol to another."""
+        x0, y0, x1, y1 = column[a], row[a], column[b], row[b]
+        start, end = (x0, y0), (x1, y1)
+        if (a, b) in self._spine or x0 == x1 or y0 == y1:
+            return [start, end]
+        kind, reader = self._problem.kinds[a], self._problem.kinds[b]
+        is_gate = kind == "gate" and y0 == self._rows.gates
+        if reader == "gate" and y1 == self._rows.gates:
+            if y0 > y1:
+                return [start, (x1, y0), end]
+            side = x1 - 0.5 if x0 < x1 else x1 + 0.5
+            if is_gate:
+                return [start, (x0, y0 - 0.5), (side, y0 - 0.5), (side, y1), end]
+            return [start, (side, y0), (side, y1), end]
+        if b in self._on_rail and reader != "next":
+            between = y1 + (0.5 if y0 > y1 else -0.5)
+            return [start, (x0, between), (x1, between), end] if is_gate else [start, (x1, y0), end]
+        if is_gate and y1 >= y0:
+            side = x1 - 0.5 if x0 < x1 else x1 + 0.5
+            return [start, (x0, y0 - 0.5), (side, y0 - 0.5), (side, y1), end]
+        if is_gate or reader == "next" or kind == "input":
+            return [start, (x0, y1), end]
+        if a in self._on_rail or reader == "output":
+            return [start, (x1, y0), end]
+        # Rather down and then along, as one writes; the way back goes along first.
+        return [start, (x0, y1), end] if x0 < x1 else [start, (x1, y0), end]
+
+    def _in_the_way(self, path: list[Point], a: int, b: int, places: dict[Point, int]) -> int:
+        """Count the symbols that a line would run through."""
+        found = 0
+        for (x0, y0), (x1, y1) in zip(path, path[1:], strict=False):
+            if y0 == y1:
+                points: Iterable[Point] = [(x, y0) for x in _whole_between(x0, x1)]
+            else:
+                points = [(x0, y) for y in _whole_between(y0, y1)]
+            found += sum([places.get(point, a) not in (a, b) for point in points])
+        return found
+
+
+def _heading(start: Point, end: Point) -> tuple[int, int]:
+    """Return at which side of a symbol a line begins."""
+    (x0, y0), (x1, y1) = start, end
+    return (x1 > x0) - (x1 < x0), (y1 > y0) - (y1 < y0)
+
+
+def _whole_between(start: float, end: float) -> range:
+    low, high = (start, end) if start < end else (end, start)
+    return range(int(-(-low // 1)), int(high // 1) + 1)
+
+
+def _crossings(
+    level: list[tuple[float, float, float, int]], upright: list[tuple[float, float, float, int]]
+) -> float:
+    cost = 0.0
+    for x0, x1, y, net in level:
+        for y0, y1, x, other in upright:
+            if x0 < x < x1 and y0 < y < y1 and net != other:
+                cost += _CROSSING
+    for lines in (level, upright):
+        for i, (a0, a1, at, net) in enumerate(lines):
+            for b0, b1, beside, other in lines[:i]:
+                if at == beside and net != other and a0 < b1 and b0 < a1:
+                    cost += 2.0
+    return cost

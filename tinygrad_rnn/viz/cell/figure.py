@@ -1,0 +1,162 @@
+"""The figure of a cell: symbols, lines and names in their places."""
+
+from __future__ import annotations
+
+from . import signs
+from .arrange import arranged
+from .compact import positions
+from .grid import DOWN, LEFT, PITCH, RIGHT, UP, Grid
+from .lines import Stroke, forks, strokes
+from .model import Arrow, Cross, Dot, Figure, Item, Line, Point, Shape, Text, text_width
+from .naming import named
+from .rails import Problem, problem_of
+from .symbols import Symbol
+
+_MARGIN, _END_GAP = 1.0, 0.8
+_NAME_GAP = 0.7
+
+
+def figure_of(symbols: list[Symbol]) -> Figure:
+    """Lay out symbols, given in their order, and return the drawing.
+
+    Raises:
+        CellLayoutError: if no layout was found.
+    """
+    problem = problem_of(symbols)
+    grid = arranged(problem)
+    sizes = [signs.size(symbol) for symbol in symbols]
+    widths = [
+        text_width(signs.name(symbol)) + _NAME_GAP if symbol.kind == "gate" and signs.name(symbol) else 0.0
+        for symbol in symbols
+    ]
+    columns, rows = positions(grid, sizes, widths)
+    return _Drawing(symbols, problem, grid, sizes, columns, rows).figure()
+
+
+class _Drawing:
+    def __init__(
+        self,
+        symbols: list[Symbol],
+        problem: Problem,
+        grid: Grid,
+        sizes: list[tuple[float, float]],
+        columns: dict[int, float],
+        rows: dict[int, float],
+    ) -> None:
+        self._symbols, self._problem, self._grid, self._sizes = symbols, problem, grid, sizes
+        ends = [text_width(signs.end(s)) for s in symbols if s.kind == "state"]
+        others = [text_width(signs.end(s)) for s in symbols if s.kind == "next"]
+        self._left = _MARGIN + max(ends, default=0.0) + _END_GAP
+        self._top = _MARGIN + signs.height_of_letters() + 1.6
+        self._columns = {track: place + self._left for track, place in columns.items()}
+        self._rows = {track: place + self._top for track, place in rows.items()}
+        self.width = max(self._columns.values()) + _END_GAP + max(others, default=0.0) + _MARGIN
+        self.height = max(self._rows.values()) + signs.height_of_letters() + 2.2 + _MARGIN
+
+    def figure(self) -> Figure:
+        """Return the drawing."""
+        rails = [self._rail(rail.state, rail.after) for rail in self._problem.rails if rail.is_whole]
+        on_rails = {net for rail in self._problem.rails for net, _ in rail.edges()}
+        found = [stroke for stroke in strokes(self._grid) if not self._is_on_rail(stroke, on_rails)]
+        lines = [*rails, *[self._line(stroke) for stroke in found]]
+        shapes = [self._shape(i) for i, (width, _) in enumerate(self._sizes) if width]
+        texts = [*self._signs(), *self._ends()]
+        heads = [*self._rail_heads(), *[head for stroke in found for head in self._head(stroke)]]
+        dots = [Dot(self._at(point)) for point in forks(self._grid)]
+        items: list[Item] = [*lines, *dots, *shapes, *heads, *texts]
+        items += named(self._symbols, items, (self.width, self.height))
+        return Figure(round(self.width, 2), round(self.height, 2), tuple(items), len(self._grid.crossings()))
+
+    def _at(self, point: tuple[int, int]) -> Point:
+        return round(self._x(point[0]), 3), round(self._y(point[1]), 3)
+
+    def _x(self, track: int) -> float:
+        return self._columns[track]
+
+    def _y(self, track: int) -> float:
+        return self._rows[track]
+
+    def _rail(self, state: int, after: int) -> Line:
+        start, end = self._at(self._grid.centre[state]), self._at(self._grid.centre[after])
+        return Line((start, end), state, (), True)
+
+    def _is_on_rail(self, stroke: Stroke, on_rails: set[int]) -> bool:
+        row = self._grid.centre[stroke.net][1]
+        return stroke.net in on_rails and all(y == row for _, y in stroke.points)
+
+    def _line(self, stroke: Stroke) -> Line:
+        corners = stroke.corners()
+        points = [self._corner(stroke, i, corners) for i in range(len(corners))]
+        crossings = set(self._grid.crossings())
+        jumps = [
+            self._at(b)
+            for a, b in zip(stroke.points, stroke.points[1:], strict=False)
+            if b in crossings and a[0] == b[0]
+        ]
+        end = self._grid.owner.get(stroke.points[-1])
+        if end is not None and self._problem.kinds[end] == "merge" and corners[-1][0] == corners[-2][0]:
+            # It bends into the line that it joins.
+            points.append((round(points[-1][0] + 1.6, 3), points[-1][1]))
+        return Line(tuple(points), stroke.net, tuple(jumps))
+
+    def _corner(self, stroke: Stroke, i: int, corners: list[tuple[int, int]]) -> Point:
+        """Return a corner; of an end at a symbol, the point on its outline."""
+        x, y = corners[i]
+        if 0 < i < len(corners) - 1:
+            return self._at((x, y))
+        owner = self._grid.owner.get((x, y))
+        if owner is None:
+            return self._at((x, y))
+        cx, cy = self._at(self._grid.centre[owner])
+        width, height = self._sizes[owner]
+        gx, gy = self._grid.centre[owner]
+        return (
+            round(cx + width / 2 * ((x > gx) - (x < gx)), 3),
+            round(cy + height / 2 * ((y > gy) - (y < gy)), 3),
+        )
+
+    def _head(self, stroke: Stroke) -> list[Arrow]:
+        owner = self._grid.owner.get(stroke.points[-1])
+        if owner is None or self._problem.kinds[owner] == "merge":
+            return []
+        (x0, y0), (x1, y1) = stroke.points[-2:]
+        corners = stroke.corners()
+        return [Arrow(self._corner(stroke, len(corners) - 1, corners), (x1 - x0, y1 - y0))]
+
+    def _rail_heads(self) -> list[Arrow]:
+        found = []
+        for rail in self._problem.rails:
+            for _, reader in rail.edges():
+                if self._problem.kinds[reader] != "merge":
+                    x, y = self._at(self._grid.centre[reader])
+                    found.append(Arrow((round(x - self._sizes[reader][0] / 2, 3), y), (1, 0)))
+        return found
+
+    def _shape(self, i: int) -> Shape:
+        width, height = self._sizes[i]
+        return Shape(i, self._symbols[i].kind, self._at(self._grid.centre[i]), round(width, 3), height)
+
+    def _signs(self) -> list[Item]:
+        found: list[Item] = []
+        for i, symbol in enumerate(self._symbols):
+            x, y = self._at(self._grid.centre[i])
+            if symbol.kind == "circle":
+                found.append(Cross((x, y), symbol.label == "×"))
+            elif symbol.kind in ("gate", "pill", "box"):
+                found.append(Text((x, round(y + 0.31 * 3.0, 3)), signs.sign(symbol), "middle", "sign"))
+        return found
+
+    def _ends(self) -> list[Text]:
+        found = []
+        for i, symbol in enumerate(self._symbols):
+            x, y = self._at(self._grid.centre[i])
+            runs = signs.end(symbol) if symbol.kind in ("input", "state", "output", "next") else ()
+            if symbol.kind == "state":
+                found.append(Text((round(x - _END_GAP, 3), round(y + 0.9, 3)), runs, "end", "end"))
+            elif symbol.kind == "next":
+                found.append(Text((round(x + _END_GAP, 3), round(y + 0.9, 3)), runs, "start", "end"))
+            elif symbol.kind == "input":
+                found.append(Text((x, round(y + 3.0, 3)), runs, "middle", "end"))
+            elif symbol.kind == "output":
+                found.append(Text((x, round(y - 1.4, 3)), runs, "middle", "end"))
+        return found
