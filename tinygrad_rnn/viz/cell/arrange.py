@@ -1,4 +1,4 @@
-"""Arrangement: several placements are tried, and the one whose lines run best is taken."""
+"""Arrangement: several placements are tried, and the one whose lines run best is taken and made better."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .place import Placement, Placer
 from .rails import Problem
 from .route import Router
 
-_SEEDS, _MOVES, _ROUTED = 4, 250, 4
+_SEEDS, _MOVES, _CHANGES, _WORSE = 8, 150, 48, 15.0
 
 
 @lru_cache(maxsize=64)
@@ -20,21 +20,28 @@ def arranged(problem: Problem) -> Grid:
     Raises:
         CellLayoutError: if no placement was found in which every line has a way.
     """
-    found: dict[tuple[tuple[float, ...], tuple[int, ...]], Placement] = {}
-    for seed in range(_SEEDS):
-        placement = Placer(problem, seed).place(_MOVES)
-        found.setdefault((placement.column, placement.row), placement)
-    best: tuple[float, Grid] | None = None
-    failure = CellLayoutError("no placement of this cell's symbols was found")
-    for placement in sorted(found.values(), key=lambda placement: placement.cost)[:_ROUTED]:
-        grid = Grid(problem, placement)
-        try:
-            cost = Router(problem, grid).route()
-        except CellLayoutError as error:
-            failure = error
-            continue
-        if best is None or cost < best[0]:
-            best = (cost, grid)
+    tried: dict[tuple[tuple[float, ...], tuple[int, ...]], tuple[float, Grid] | None] = {}
+    best: tuple[float, Grid, Placement] | None = None
+    placers = [Placer(problem, seed) for seed in range(_SEEDS)]
+    for turn in range(_SEEDS + _CHANGES):
+        placer = placers[turn % _SEEDS]
+        placement = placer.place(_MOVES) if turn < _SEEDS or best is None else placer.changed(best[2], _WORSE)
+        key = placement.column, placement.row
+        if key not in tried:
+            tried[key] = found = _routed(problem, placement)
+            if found is not None and (best is None or found[0] < best[0] - 1e-9):
+                best = (*found, placement)
     if best is None:
-        raise failure
+        raise CellLayoutError(
+            "there is no way for the lines of this cell that runs through no symbol; viz.draw(cell, x, state) draws it"
+        )
     return best[1]
+
+
+def _routed(problem: Problem, placement: Placement) -> tuple[float, Grid] | None:
+    """Lay all lines for a placement; nothing if there is no way for one of them."""
+    grid = Grid(problem, placement)
+    try:
+        return Router(problem, grid).route(), grid
+    except CellLayoutError:
+        return None

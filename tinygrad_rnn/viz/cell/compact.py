@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .errors import CellLayoutError
-from .grid import Grid
+from .grid import RIGHT, UP, Grid
 
 # How far apart two tracks must be at least.
 Gaps = dict[tuple[int, int], float]
 
 _LINES, _LINE_AND_SYMBOL, _SYMBOLS, _TRACKS, _END = 2.3, 2.8, 3.6, 0.9, 1.8
-_CORNERS, _CLEAR, _REPAIRS = 1.6, 1.2, 40
+_CORNERS, _CLEAR, _REPAIRS, _NAME = 1.6, 1.2, 40, 1.6
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def positions(
     Args:
         grid: what was routed.
         sizes: width and height of each symbol.
-        names: the width of the name that stands beside the line out of each gate, 0 for none.
+        names: the width of the name that stands beside the line out of each symbol, 0 for none.
 
     Returns:
         Of columns and of rows, by track.
@@ -58,21 +58,26 @@ def positions(
 
 
 def _repair(
-    grid: Grid, sizes: list[tuple[float, float]], places: tuple[dict[int, float], dict[int, float]], gaps: tuple[Gaps, Gaps]
+    grid: Grid,
+    sizes: list[tuple[float, float]],
+    places: tuple[dict[int, float], dict[int, float]],
+    gaps: tuple[Gaps, Gaps],
 ) -> bool:
     """Ask for more room where two things on different tracks of both kinds lie over each other; say whether any do."""
     columns, rows = places
     found = False
-    boxes = [
-        (x, y, sizes[i][0] / 2, sizes[i][1] / 2) for i, (x, y) in enumerate(grid.centre) if grid.reach(i)
-    ]
+    boxes = [(x, y, sizes[i][0] / 2, sizes[i][1] / 2) for i, (x, y) in enumerate(grid.centre) if grid.reach(i)]
     lines = [(x, low, high, True) for x, low, high in _pieces(grid, True)]
     lines += [(y, low, high, False) for y, low, high in _pieces(grid, False)]
     for k, (x, y, half, tall) in enumerate(boxes):
         for x1, y1, half1, tall1 in boxes[:k]:
             apart = abs(columns[x] - columns[x1]) - half - half1, abs(rows[y] - rows[y1]) - tall - tall1
             if max(apart) < _CORNERS:
-                found = _ask(gaps[0], x, x1, half + half1 + _CORNERS) or _ask(gaps[1], y, y1, tall + tall1 + _CORNERS) or found
+                found = (
+                    _ask(gaps[0], x, x1, half + half1 + _CORNERS)
+                    or _ask(gaps[1], y, y1, tall + tall1 + _CORNERS)
+                    or found
+                )
         for at, low, high, is_upright in lines:
             own, other, along = (columns, rows, (y, tall)) if is_upright else (rows, columns, (x, half))
             centre, reach = (x, half) if is_upright else (y, tall)
@@ -100,8 +105,9 @@ def _across(grid: Grid, sizes: list[tuple[float, float]], names: list[float]) ->
         half, reach = sizes[i][0] / 2, grid.reach(i)
         if grid.problem.kinds[i] in ("state", "next"):
             half = 0.8
-        items.append(_Item(x, y - reach, y + reach, half, half, grid.reach(i) == 0))
-        if names[i]:
+        room = names[i] if _leaves(grid, i, RIGHT) else 0.0
+        items.append(_Item(x, y - reach, y + reach, half, half + room, grid.reach(i) == 0))
+        if names[i] and _leaves(grid, i, UP):
             items.append(_Item(x, y - 2, y - 2, 0, names[i], True))
     return items
 
@@ -112,8 +118,14 @@ def _down(grid: Grid, sizes: list[tuple[float, float]], names: list[float]) -> l
         half, reach = sizes[i][1] / 2, grid.reach(i)
         if grid.problem.kinds[i] in ("input", "output"):
             half = _END
-        items.append(_Item(y, x - reach, x + reach, half + (2.2 if names[i] else 0), half, grid.reach(i) == 0))
+        room = _NAME if names[i] and _leaves(grid, i, UP) else 0.0
+        items.append(_Item(y, x - reach, x + reach, half + room, half, grid.reach(i) == 0))
     return items
+
+
+def _leaves(grid: Grid, i: int, side: int) -> bool:
+    """Whether the line of a symbol's value leaves it at a side."""
+    return i in grid.arms.get(grid.port(i, side), {})
 
 
 def _pieces(grid: Grid, upright: bool) -> list[tuple[int, int, int]]:
@@ -155,9 +167,7 @@ def _gaps(items: list[_Item]) -> Gaps:
     return found
 
 
-def _pushed(
-    tracks: list[int], gaps: Gaps, turned: Callable[[tuple[int, int]], tuple[int, int]]
-) -> dict[int, float]:
+def _pushed(tracks: list[int], gaps: Gaps, turned: Callable[[tuple[int, int]], tuple[int, int]]) -> dict[int, float]:
     """Return the least place of each track from one end."""
     after: dict[int, list[tuple[int, float]]] = {}
     for pair, gap in gaps.items():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from itertools import pairwise
+from typing import NamedTuple
 
 from .rails import Problem
 from .rows import Rows
@@ -11,6 +12,26 @@ _BEND, _CROSSING, _BLOCKED, _BACKWARDS, _WIDTH, _PAST = 1.5, 14.0, 16.0, 4.0, 2.
 _TURNED, _SAME_SIDE = 15.0, 6.0
 
 Point = tuple[float, float]
+Segment = tuple[float, float, float, int]  # from, to, at, net
+Heading = tuple[int, int]
+
+
+class Piece(NamedTuple):
+    """One line from symbol to symbol, drawn in a simple way.
+
+    Attributes:
+        cost: of its length and bends.
+        level: its level segments.
+        upright: its upright segments.
+        heading: at which sides of the two symbols it begins and ends.
+        passed: the places that it runs through.
+    """
+
+    cost: float
+    level: tuple[Segment, ...]
+    upright: tuple[Segment, ...]
+    heading: tuple[Heading, Heading]
+    passed: tuple[Point, ...]
 
 
 class Estimate:
@@ -23,49 +44,76 @@ class Estimate:
         self._spine = {edge for rail in problem.rails for edge in rail.edges()}
         self._after = dict(self._spine)
         self._on_rail = rows.rail_of.keys()
+        # Most lines stay as they are from one placement to the next.
+        self._pieces: dict[tuple[int, int, Point, Point], Piece] = {}
 
     def of(self, column: list[float], row: list[int]) -> float:
         """Return the cost of a placement."""
-        places = {place: i for i, place in enumerate(zip(column, row, strict=True))}
-        level: list[tuple[float, float, float, int]] = []
-        upright: list[tuple[float, float, float, int]] = []
+        places: dict[Point, int] = {place: i for i, place in enumerate(zip(column, row, strict=True))}
+        level: list[Segment] = []
+        upright: list[Segment] = []
         cost = _WIDTH * max(column)
-        sides: dict[tuple[int, int, int], int] = {}
+        sides: dict[tuple[int, Heading], int] = {}
         for a, b in self._edges:
-            path = self._path(a, b, column, row)
-            cost += _BEND * (len(path) - 2)
-            # Lines to several readers run together at first.
-            share = self._share[a]
-            for (x0, y0), (x1, y1) in zip(path, path[1:], strict=False):
-                cost += share * (abs(x1 - x0) + abs(y1 - y0))
-                share = 1.0
-                if y0 == y1 and x0 != x1:
-                    level.append((x0, x1, y0, a) if x0 < x1 else (x1, x0, y0, a))
-                elif x0 == x1 and y0 != y1:
-                    upright.append((y0, y1, x0, a) if y0 < y1 else (y1, y0, x0, a))
-            for side, net in ((a, *_heading(path[0], path[1])), a), ((b, *_heading(path[-1], path[-2])), a):
-                cost += _SAME_SIDE * (sides.setdefault(side, net) != net)
-            cost += _BLOCKED * self._in_the_way(path, a, b, places)
-            if column[b] < column[a]:
-                cost += _BACKWARDS * (column[a] - column[b])
-            elif column[b] == column[a] and (a in self._on_rail or self._problem.kinds[a] == "merge"):
-                # It leaves to the right, so that it would have to turn back.
-                cost += _TURNED
-            if (a, b) in self._spine and column[b] <= column[a]:
-                cost += 4 * _PAST
-            elif a in self._after and (a, b) not in self._spine:
-                cost += _PAST * (column[b] > column[self._after[a]]) + _PAST * (column[b] < column[a])
+            start, end = (column[a], float(row[a])), (column[b], float(row[b]))
+            key = (a, b, start, end)
+            piece = self._pieces.get(key)
+            if piece is None:
+                piece = self._pieces[key] = self._piece(a, b, start, end)
+            level += piece.level
+            upright += piece.upright
+            cost += piece.cost + self._order(a, b, column)
+            for side in ((a, piece.heading[0]), (b, piece.heading[1])):
+                cost += _SAME_SIDE * (sides.setdefault(side, a) != a)
+            for point in piece.passed:
+                if places.get(point, a) not in (a, b):
+                    cost += _BLOCKED
         return cost + _crossings(level, upright)
 
-    def _path(self, a: int, b: int, column: list[float], row: list[int]) -> list[Point]:
+    def _order(self, a: int, b: int, column: list[float]) -> float:
+        """Return what it costs that a line does not run to the right, or leaves a rail beyond its next symbol."""
+        cost = 0.0
+        if column[b] < column[a]:
+            cost += _BACKWARDS * (column[a] - column[b])
+        if column[b] <= column[a] and (a in self._on_rail or self._problem.kinds[a] == "merge"):
+            # It leaves to the right, so that it would have to turn back.
+            cost += _TURNED
+        if (a, b) in self._spine:
+            return cost + 4 * _PAST * (column[b] <= column[a])
+        if a in self._after:
+            cost += _PAST * (column[b] > column[self._after[a]] or column[b] < column[a])
+        return cost
+
+    def _piece(self, a: int, b: int, start: Point, end: Point) -> Piece:
+        path = self._path(a, b, start, end)
+        cost = _BEND * (len(path) - 2)
+        # Lines to several readers run together at first.
+        share = self._share[a]
+        level, upright = [], []
+        passed: list[Point] = []
+        for (x0, y0), (x1, y1) in pairwise(path):
+            cost += share * (abs(x1 - x0) + abs(y1 - y0))
+            share = 1.0
+            if y0 == y1:
+                level.append((min(x0, x1), max(x0, x1), y0, a))
+                passed += [(x, y0) for x in _whole_between(x0, x1)]
+            else:
+                upright.append((min(y0, y1), max(y0, y1), x0, a))
+                passed += [(x0, y) for y in _whole_between(y0, y1)]
+        heading = _heading(path[0], path[1]), _heading(path[-1], path[-2])
+        return Piece(cost, tuple(level), tuple(upright), heading, tuple(passed))
+
+    def _path(self, a: int, b: int, start: Point, end: Point) -> list[Point]:
         """Return the corners of a simple line from one symbol to another."""
-        x0, y0, x1, y1 = column[a], row[a], column[b], row[b]
-        start, end = (x0, y0), (x1, y1)
+        (x0, y0), (x1, y1) = start, end
         if (a, b) in self._spine or x0 == x1 or y0 == y1:
             return [start, end]
         kind, reader = self._problem.kinds[a], self._problem.kinds[b]
         is_gate = kind == "gate" and y0 == self._rows.gates
         if reader == "gate" and y1 == self._rows.gates:
+            if kind == "input":
+                # Nothing runs along the edge of a drawing.
+                return [start, (x0, y0 - 0.5), (x1, y0 - 0.5), end]
             if y0 > y1:
                 return [start, (x1, y0), end]
             side = x1 - 0.5 if x0 < x1 else x1 + 0.5
@@ -85,19 +133,8 @@ class Estimate:
         # Rather down and then along, as one writes; the way back goes along first.
         return [start, (x0, y1), end] if x0 < x1 else [start, (x1, y0), end]
 
-    def _in_the_way(self, path: list[Point], a: int, b: int, places: dict[Point, int]) -> int:
-        """Count the symbols that a line would run through."""
-        found = 0
-        for (x0, y0), (x1, y1) in zip(path, path[1:], strict=False):
-            if y0 == y1:
-                points: Iterable[Point] = [(x, y0) for x in _whole_between(x0, x1)]
-            else:
-                points = [(x0, y) for y in _whole_between(y0, y1)]
-            found += sum([places.get(point, a) not in (a, b) for point in points])
-        return found
 
-
-def _heading(start: Point, end: Point) -> tuple[int, int]:
+def _heading(start: Point, end: Point) -> Heading:
     """Return at which side of a symbol a line begins."""
     (x0, y0), (x1, y1) = start, end
     return (x1 > x0) - (x1 < x0), (y1 > y0) - (y1 < y0)
@@ -108,9 +145,7 @@ def _whole_between(start: float, end: float) -> range:
     return range(int(-(-low // 1)), int(high // 1) + 1)
 
 
-def _crossings(
-    level: list[tuple[float, float, float, int]], upright: list[tuple[float, float, float, int]]
-) -> float:
+def _crossings(level: list[Segment], upright: list[Segment]) -> float:
     cost = 0.0
     for x0, x1, y, net in level:
         for y0, y1, x, other in upright:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from . import signs
 from .arrange import arranged
 from .compact import positions
-from .grid import DOWN, LEFT, PITCH, RIGHT, UP, Grid
+from .grid import Grid
 from .lines import Stroke, forks, strokes
 from .model import Arrow, Cross, Dot, Figure, Item, Line, Point, Shape, Text, text_width
 from .naming import named
 from .rails import Problem, problem_of
 from .symbols import Symbol
 
-_MARGIN, _END_GAP = 1.0, 0.8
+_MARGIN, _END_GAP = 1.2, 0.8
 _NAME_GAP = 0.7
+_NAMED = ("gate", "pill", "box")
 
 
 def figure_of(symbols: list[Symbol]) -> Figure:
@@ -26,7 +27,7 @@ def figure_of(symbols: list[Symbol]) -> Figure:
     grid = arranged(problem)
     sizes = [signs.size(symbol) for symbol in symbols]
     widths = [
-        text_width(signs.name(symbol)) + _NAME_GAP if symbol.kind == "gate" and signs.name(symbol) else 0.0
+        text_width(signs.name(symbol)) + _NAME_GAP if symbol.kind in _NAMED and signs.name(symbol) else 0.0
         for symbol in symbols
     ]
     columns, rows = positions(grid, sizes, widths)

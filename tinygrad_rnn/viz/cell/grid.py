@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from .place import Placement
 from .rails import Problem
 
@@ -86,7 +88,7 @@ class Grid:
 
     def lay(self, net: int, path: list[Point]) -> None:
         """Let a line run along neighbouring points."""
-        for a, b in zip(path, path[1:], strict=False):
+        for a, b in pairwise(path):
             direction = STEPS.index((b[0] - a[0], b[1] - a[1]))
             for point, arm in ((a, direction), (b, opposite(direction))):
                 here = self.arms.setdefault(point, {})

@@ -48,9 +48,7 @@ def strokes(grid: Grid) -> list[Stroke]:
 
 def forks(grid: Grid) -> list[Point]:
     """Return the points where a value is copied."""
-    return sorted(
-        point for point, here in grid.arms.items() if any(mask.bit_count() == 3 for mask in here.values())
-    )
+    return sorted(point for point, here in grid.arms.items() if any(mask.bit_count() == 3 for mask in here.values()))
 
 
 def _only(mask: int) -> int:

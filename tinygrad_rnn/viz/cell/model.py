@@ -1,4 +1,4 @@
-"""The drawing model: what a figure is made of, in millimetres from its upper left corner. Every kind of file reads this."""
+"""The drawing model: what a figure is made of, in millimetres from its upper left corner; all files are made of it."""
 
 from __future__ import annotations
 
@@ -122,4 +122,6 @@ def _em(letter: str) -> float:
         return 0.34
     if letter in "mwMW@%—":
         return 0.8
+    if letter == "−":
+        return 0.75
     return 0.68 if letter.isupper() else 0.5 if ord(letter) < 0x2E80 else 1.0

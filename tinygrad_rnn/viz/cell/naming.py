@@ -63,9 +63,7 @@ def boxes_of(item: Item) -> list[Box]:
 
 def overlap(a: Box, b: Box, clearance: float = 0.0) -> bool:
     """Whether two rectangles come nearer to each other than a clearance."""
-    return (
-        a[0] < b[2] + clearance and b[0] < a[2] + clearance and a[1] < b[3] + clearance and b[1] < a[3] + clearance
-    )
+    return a[0] < b[2] + clearance and b[0] < a[2] + clearance and a[1] < b[3] + clearance and b[1] < a[3] + clearance
 
 
 def _is_on(page: tuple[float, float], box: Box) -> bool:

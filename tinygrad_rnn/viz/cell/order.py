@@ -27,7 +27,7 @@ def ordered(symbols: list[Symbol]) -> list[Symbol]:
     Source: Weisfeiler and Leman 1968, *The reduction of a graph to canonical form*.
     """
     reads, readers = {symbol: symbol.inputs for symbol in symbols}, readers_of(symbols)
-    ends = {(symbol.kind, symbol.number): symbol for symbol in symbols}
+    ends: dict[tuple[str, int], Symbol] = {(symbol.kind, symbol.number): symbol for symbol in symbols}
     other = {"state": "next", "next": "state"}
     # In which order the parts of a state were given is no matter, but which end of a line belongs to which is.
     far = {symbol: [ends[other[symbol.kind], symbol.number]] if symbol.kind in other else [] for symbol in symbols}

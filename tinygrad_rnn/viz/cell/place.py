@@ -11,6 +11,9 @@ from .rails import Problem
 from .rows import Rows
 
 
+_TRIES = 200
+
+
 class Placement(NamedTuple):
     """Where symbols stand.
 
@@ -89,6 +92,19 @@ class Placer:
             self.column[i] = number[self.column[i]]
         for rail in self.problem.rails:
             self.column[rail.state], self.column[rail.after] = -1.0, float(len(used))
+
+    def changed(self, placement: Placement, worse: float) -> Placement:
+        """Return a placement that differs from another one by a change or two, and looks little worse if possible."""
+        for _ in range(_TRIES):
+            self.column, self.row = [*placement.column], [*placement.row]
+            for _ in range(self._random.choice((1, 1, 2, 3))):
+                self._move()
+            if self._is_possible():
+                self._tidy()
+                cost = self._cost()
+                if cost < placement.cost + worse and (*self.column, *self.row) != (*placement.column, *placement.row):
+                    return Placement(self.rows, tuple(self.column), tuple(self.row), cost)
+        return placement
 
     def _cost(self) -> float:
         return self._estimate.of(self.column, self.row)

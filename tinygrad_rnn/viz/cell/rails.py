@@ -47,7 +47,6 @@ class Problem:
 
     Attributes:
         kinds: of the symbols.
-        widths: of the symbols, in millimetres.
         inputs: which symbols each reads.
         rails: from top to bottom.
     """
@@ -116,16 +115,22 @@ def _pointwise_path(
 def _chain(
     kinds: tuple[str, ...], inputs: tuple[tuple[int, ...], ...], state: int, after: int, taken: set[int]
 ) -> list[int]:
-    """Return the way back from the next state over operations of one value and one place where lines run together."""
+    """Return the way to the next state over operations of one value and places where other lines join the state's."""
     path = [after]
     while path[-1] != state:
         reads = inputs[path[-1]]
-        if kinds[path[-1]] == "merge" and state in reads:
-            path.append(state)
-        elif len(reads) == 1 and reads[0] not in taken and kinds[reads[0]] in (*_ONE_TO_ONE, "merge", "state"):
-            path.append(reads[0])
-        else:
+        if kinds[path[-1]] == "merge":
+            reads = tuple([read for read in reads if read == state or _joins(kinds, inputs, read, state)])
+        if len(reads) != 1 or reads[0] in taken or kinds[reads[0]] not in (*_ONE_TO_ONE, "merge", "state"):
             return []
+        path.append(reads[0])
         if kinds[path[-1]] == "state" and path[-1] != state:
             return []
     return path[::-1]
+
+
+def _joins(kinds: tuple[str, ...], inputs: tuple[tuple[int, ...], ...], symbol: int, state: int) -> bool:
+    """Whether a state is one of those that run together in a place."""
+    return kinds[symbol] == "merge" and any(
+        read == state or _joins(kinds, inputs, read, state) for read in inputs[symbol]
+    )

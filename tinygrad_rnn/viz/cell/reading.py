@@ -15,7 +15,7 @@ from ...core.node import Spec
 from ...core.tree import tree_flatten
 from ...scan.step import Step, traced
 from ...testing.subject import found_input_size
-from ..dot import TooLargeError
+from ..drawing import TooLargeError
 from .errors import CellLayoutError
 from .rewrite import rewrite
 from .symbols import Symbol, symbols_of
@@ -128,7 +128,8 @@ def _name_states(symbols: list[Symbol]) -> None:
     for output in outputs:
         own = "y" if len(outputs) == 1 else f"y{output.number}"
         output.name = values.get(output.inputs[0]) or output.name or own
-    for symbol in values:
+    # What stands at the end of a line need not stand beside it.
+    for symbol in [*values, *[output.inputs[0] for output in outputs]]:
         if symbol.kind not in ("state", "input"):
             symbol.name = ""
 

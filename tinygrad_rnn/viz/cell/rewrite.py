@@ -79,6 +79,11 @@ def _normalisation(term: Term, readers: Readers) -> Term | None:
     else:
         return None
     term.elementwise = False
+    # A normalisation's own variables, scale and shift among them, say nothing about the cell.
+    reader: Term | None = term
+    while reader is not None and (reader is term or any(arg.is_constant for arg in reader.args)):
+        reader.name = ""
+        reader = readers[reader][0] if len(readers[reader]) == 1 else None
     return term
 
 

@@ -43,7 +43,8 @@ class Router:
         for net in waiting:
             self.costs[net] = self._lay_best(net)
         for _ in range(_ROUNDS):
-            if not any([self._again(net) for net in waiting]):
+            better = [self._again(net) for net in waiting]
+            if not any(better):
                 break
         return sum(self.costs.values())
 
@@ -160,8 +161,8 @@ class Router:
                 (x, y), _ = place
                 heappush(queue, (cost + abs(x - gx) + abs(y - gy), len(came), cost, place))
 
-        for cost, *place in self._starts(net):
-            reach((place[0], place[1]), cost, None)
+        for cost, point, direction in self._starts(net):
+            reach((point, direction), cost, None)
         while queue:
             _, _, cost, place = heappop(queue)
             if cost > best[place]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from .rails import Problem
 
-
 _ABOVE = 1
 
 

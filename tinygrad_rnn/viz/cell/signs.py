@@ -53,7 +53,7 @@ def end(symbol: Symbol) -> Runs:
     base, *index = _with_index(symbol.name)
     time = (("t", "sub italic"), ("−1", "sub")) if symbol.kind == "state" else (("t", "sub italic"),)
     comma = ((",", "sub"),) if index else ()
-    return (base, *index, *comma, *time)  # type: ignore[arg-type]
+    return (base, *index, *comma, *time)
 
 
 def _with_index(text: str) -> Runs:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .model import CORNER, JUMP, Arrow, Cross, Line, Point
+from .model import CORNER, JUMP, Arrow, Cross, Line, Point, Shape
 
-# "M" to a point, "L" straight to one, "C" along a cubic curve of two control points to one.
+# "M" to a point, "L" straight to one, "C" along a cubic curve of two control points to one, "Z" back to the start.
 Command = tuple[str, list[Point]]
 
 INK = "#000000"
@@ -12,6 +12,8 @@ INK = "#000000"
 FILLS = {"gate": "#f5dc9b", "box": "#e3e3e3", "pill": "#ffffff", "circle": "#ffffff"}
 # Other shapes have half circles at their ends.
 ROUNDING = {"gate": 0.7, "box": 0.0}
+# The radius of the point where a value is copied.
+DOT = 0.55
 _KAPPA = 0.5523
 
 
@@ -41,6 +43,25 @@ def _bridge(at: Point, way: int) -> list[Command]:
         ("L", [(x, y - way * r)]),
         ("C", [(x + k, y - way * r), (x + r, y - way * k), (x + r, y)]),
         ("C", [(x + r, y + way * k), (x + k, y + way * r), (x, y + way * r)]),
+    ]
+
+
+def outline_commands(shape: Shape) -> list[Command]:
+    """Return the path around a symbol: a rectangle whose corners are rounded, as far as a circle."""
+    (x, y), half, tall = shape.centre, shape.width / 2, shape.height / 2
+    r = ROUNDING.get(shape.kind, tall)
+    left, top, right, bottom, k = x - half, y - tall, x + half, y + tall, r * (1 - _KAPPA)
+    return [
+        ("M", [(left + r, top)]),
+        ("L", [(right - r, top)]),
+        ("C", [(right - k, top), (right, top + k), (right, top + r)]),
+        ("L", [(right, bottom - r)]),
+        ("C", [(right, bottom - k), (right - k, bottom), (right - r, bottom)]),
+        ("L", [(left + r, bottom)]),
+        ("C", [(left + k, bottom), (left, bottom - k), (left, bottom - r)]),
+        ("L", [(left, top + r)]),
+        ("C", [(left, top + k), (left + k, top), (left + r, top)]),
+        ("Z", []),
     ]
 
 

@@ -20,7 +20,7 @@ from .model import (
     Shape,
     Text,
 )
-from .strokes import FILLS, INK, ROUNDING, Command, arrow_corners, cross_strokes, line_commands
+from .strokes import DOT, FILLS, INK, ROUNDING, Command, arrow_corners, cross_strokes, line_commands
 
 _FONTS = "'STIX Two Text', STIXGeneral, 'Latin Modern Roman', 'Times New Roman', Times, 'Liberation Serif', serif"
 
@@ -46,7 +46,7 @@ def _item(item: Item) -> str:
     if isinstance(item, Line):
         return f'<path d="{_path(line_commands(item))}"/>'
     if isinstance(item, Dot):
-        return f'<circle cx="{_n(item.centre[0])}" cy="{_n(item.centre[1])}" r="0.55" fill="{INK}" stroke="none"/>'
+        return f'<circle cx="{_n(item.centre[0])}" cy="{_n(item.centre[1])}" r="{_n(DOT)}" fill="{INK}" stroke="none"/>'
     if isinstance(item, Arrow):
         corners = " ".join([f"{_n(x)},{_n(y)}" for x, y in arrow_corners(item, ARROW_LENGTH, ARROW_WIDTH)])
         return f'<polygon points="{corners}" fill="{INK}" stroke="none"/>'
@@ -88,6 +88,5 @@ def _path(commands: list[Command]) -> str:
 
 def _n(value: float) -> str:
     """Return a number in at most three decimals."""
-    return f"{value:.3f}".rstrip("0").rstrip(".").replace("-0", "0", 1) if abs(value) < 5e-4 else f"{value:.3f}".rstrip(
-        "0"
-    ).rstrip(".")
+    text = f"{value:.3f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text

@@ -140,7 +140,8 @@ class Formula:
         assert node.args is not None
         read = iter(reads(node, 0, view))
         return [
-            Term("number" if labels.is_number(arg) else "constant", number=arg) if parent is None
+            Term("number" if labels.is_number(arg) else "constant", number=arg)
+            if parent is None
             else self._read(*next(read))
             for parent, arg in zip(node.parents, node.args, strict=True)
         ]

@@ -128,10 +128,8 @@ def _computed(edge: Edge, views: list[Array], constant: set[Node]) -> list[Array
 
 
 def _is_cut_by_elements(node: Node, constant: set[Node]) -> bool:
-    """Whether an operation is element-wise in values of one shape: what scales all elements alike belongs to them all."""
-    return is_elementwise(node) and all(
-        shape_of(node, i) == node.specs[0].shape for i in variable(node, constant)
-    )
+    """Whether an operation is element-wise in values of one shape; what scales all alike belongs to all."""
+    return is_elementwise(node) and all(shape_of(node, i) == node.specs[0].shape for i in variable(node, constant))
 
 
 def _overlap(views: Iterable[Array]) -> bool:
