@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 from .errors import CellLayoutError
@@ -10,7 +11,7 @@ from .place import Placement, Placer
 from .rails import Problem
 from .route import Router
 
-_SEEDS, _MOVES, _CHANGES, _WORSE = 8, 150, 48, 15.0
+_SEEDS, _MOVES, _CHANGES, _WORSE, _PATIENCE = 8, 150, 100, 15.0, 12.0
 
 
 @lru_cache(maxsize=64)
@@ -21,16 +22,24 @@ def arranged(problem: Problem) -> Grid:
         CellLayoutError: if no placement was found in which every line has a way.
     """
     tried: dict[tuple[tuple[float, ...], tuple[int, ...]], tuple[float, Grid] | None] = {}
-    best: tuple[float, Grid, Placement] | None = None
+    best: tuple[float, Grid] | None = None
+    now: tuple[float, Placement] | None = None
     placers = [Placer(problem, seed) for seed in range(_SEEDS)]
     for turn in range(_SEEDS + _CHANGES):
         placer = placers[turn % _SEEDS]
-        placement = placer.place(_MOVES) if turn < _SEEDS or best is None else placer.changed(best[2], _WORSE)
+        placement = placer.place(_MOVES) if turn < _SEEDS or now is None else placer.changed(now[1], _WORSE)
         key = placement.column, placement.row
-        if key not in tried:
-            tried[key] = found = _routed(problem, placement)
-            if found is not None and (best is None or found[0] < best[0] - 1e-9):
-                best = (*found, placement)
+        if key in tried:
+            continue
+        patience = _PATIENCE * (1 - (turn - _SEEDS) / _CHANGES) if turn >= _SEEDS else 0.0
+        tried[key] = found = _routed(problem, placement, now[0] + patience if now else math.inf)
+        if found is None:
+            continue
+        if best is None or found[0] < best[0] - 1e-9:
+            best = found
+        # A little worse now may be better in the end.
+        if now is None or found[0] < now[0] + patience:
+            now = found[0], placement
     if best is None:
         raise CellLayoutError(
             "there is no way for the lines of this cell that runs through no symbol; viz.draw(cell, x, state) draws it"
@@ -38,10 +47,10 @@ def arranged(problem: Problem) -> Grid:
     return best[1]
 
 
-def _routed(problem: Problem, placement: Placement) -> tuple[float, Grid] | None:
+def _routed(problem: Problem, placement: Placement, limit: float) -> tuple[float, Grid] | None:
     """Lay all lines for a placement; nothing if there is no way for one of them."""
     grid = Grid(problem, placement)
     try:
-        return Router(problem, grid).route(), grid
+        return Router(problem, grid).route(limit), grid
     except CellLayoutError:
         return None

@@ -13,7 +13,7 @@ from .rails import Problem, problem_of
 from .symbols import Symbol
 
 _MARGIN, _END_GAP = 1.2, 0.8
-_NAME_GAP = 0.7
+_NAME_GAP, _BEND = 0.7, 1.6
 _NAMED = ("gate", "pill", "box")
 
 
@@ -62,7 +62,7 @@ class _Drawing:
         lines = [*rails, *[self._line(stroke) for stroke in found]]
         shapes = [self._shape(i) for i, (width, _) in enumerate(self._sizes) if width]
         texts = [*self._signs(), *self._ends()]
-        heads = [*self._rail_heads(), *[head for stroke in found for head in self._head(stroke)]]
+        heads = [*self._rail_heads(), *[head for stroke in found for head in self._heads(stroke)]]
         dots = [Dot(self._at(point)) for point in forks(self._grid)]
         items: list[Item] = [*lines, *dots, *shapes, *heads, *texts]
         items += named(self._symbols, items, (self.width, self.height))
@@ -94,11 +94,17 @@ class _Drawing:
             for a, b in zip(stroke.points, stroke.points[1:], strict=False)
             if b in crossings and a[0] == b[0]
         ]
-        end = self._grid.owner.get(stroke.points[-1])
-        if end is not None and self._problem.kinds[end] == "merge" and corners[-1][0] == corners[-2][0]:
-            # It bends into the line that it joins.
-            points.append((round(points[-1][0] + 1.6, 3), points[-1][1]))
+        # It bends into the lines that it joins.
+        if self._joins(stroke, -1) and corners[-1][0] == corners[-2][0]:
+            points.append((round(points[-1][0] + _BEND, 3), points[-1][1]))
+        if self._joins(stroke, 0) and corners[0][0] == corners[1][0]:
+            points.insert(0, (round(points[0][0] + _BEND, 3), points[0][1]))
         return Line(tuple(points), stroke.net, tuple(jumps))
+
+    def _joins(self, stroke: Stroke, end: int) -> bool:
+        """Whether a stroke ends where lines run together."""
+        owner = self._grid.owner.get(stroke.points[end])
+        return owner is not None and owner != stroke.net and self._problem.kinds[owner] == "merge"
 
     def _corner(self, stroke: Stroke, i: int, corners: list[tuple[int, int]]) -> Point:
         """Return a corner; of an end at a symbol, the point on its outline."""
@@ -116,13 +122,16 @@ class _Drawing:
             round(cy + height / 2 * ((y > gy) - (y < gy)), 3),
         )
 
-    def _head(self, stroke: Stroke) -> list[Arrow]:
-        owner = self._grid.owner.get(stroke.points[-1])
-        if owner is None or self._problem.kinds[owner] == "merge":
-            return []
-        (x0, y0), (x1, y1) = stroke.points[-2:]
+    def _heads(self, stroke: Stroke) -> list[Arrow]:
+        """Return the heads at its ends: two where it leads from a fork to a symbol on either side."""
+        found = []
         corners = stroke.corners()
-        return [Arrow(self._corner(stroke, len(corners) - 1, corners), (x1 - x0, y1 - y0))]
+        for end, beside, corner in ((-1, -2, len(corners) - 1), (0, 1, 0)):
+            (x0, y0), (x1, y1) = stroke.points[beside], stroke.points[end]
+            owner = self._grid.owner.get((x1, y1))
+            if owner is not None and owner != stroke.net and self._problem.kinds[owner] != "merge":
+                found.append(Arrow(self._corner(stroke, corner, corners), (x1 - x0, y1 - y0)))
+        return found
 
     def _rail_heads(self) -> list[Arrow]:
         found = []

@@ -10,7 +10,6 @@ from .estimate import Estimate
 from .rails import Problem
 from .rows import Rows
 
-
 _TRIES = 200
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from heapq import heappop, heappush
 
 from .errors import CellLayoutError
 from .grid import DOWN, LEFT, RIGHT, STEPS, UP, Grid, Point, opposite
 from .rails import Problem
 
-_BEND, _CROSSING, _FORK, _LETTERED = 4.0, 60.0, 2.0, 8.0
+_BEND, _CROSSING, _FORK, _LETTERED, _LEFTWARDS = 4.0, 36.0, 2.0, 8.0, 3.0
 _STRAIGHT = {RIGHT: 1 << UP | 1 << DOWN, DOWN: 1 << LEFT | 1 << RIGHT}
-_ROUNDS = 3
+_ROUNDS, _HOPE = 3, 1.25
 
 Start = tuple[float, Point, int]
 Place = tuple[Point, int]
@@ -31,8 +32,8 @@ class Router:
         self._sides: dict[int, list[tuple[int, int]]] = {net: [] for net in self._nets}
         self.costs: dict[int, float] = {}
 
-    def route(self) -> float:
-        """Lay all lines and return what they cost.
+    def route(self, limit: float = math.inf) -> float:
+        """Lay all lines and return what they cost, without care where that is far above a limit.
 
         Raises:
             CellLayoutError: if there is no way for one of them.
@@ -42,7 +43,7 @@ class Router:
         waiting = sorted(self._nets, key=lambda net: (self._span(net), net))
         for net in waiting:
             self.costs[net] = self._lay_best(net)
-        for _ in range(_ROUNDS):
+        for _ in range(_ROUNDS if sum(self.costs.values()) < _HOPE * limit else 0):
             better = [self._again(net) for net in waiting]
             if not any(better):
                 break
@@ -159,7 +160,8 @@ class Router:
             if cost < best.get(place, float("inf")):
                 best[place], came[place] = cost, before
                 (x, y), _ = place
-                heappush(queue, (cost + abs(x - gx) + abs(y - gy), len(came), cost, place))
+                turns = _BEND if x != gx and y != gy else 0.0
+                heappush(queue, (cost + abs(x - gx) + abs(y - gy) + turns, -len(came), cost, place))
 
         for cost, point, direction in self._starts(net):
             reach((point, direction), cost, None)
@@ -176,9 +178,10 @@ class Router:
                 continue
             entered = self._entry(net, ahead, direction)
             if entered is not None:
-                reach((ahead, direction), cost + 1 + entered, place)
+                total = cost + entered + (_LEFTWARDS if direction == LEFT else 1.0)
+                reach((ahead, direction), total, place)
                 for turn in () if entered >= _CROSSING else (direction ^ 1, direction ^ 3):
-                    reach((ahead, turn), cost + 1 + entered + _BEND, place)
+                    reach((ahead, turn), total + _BEND, place)
         return None
 
     def _entry(self, net: int, point: Point, direction: int) -> float | None:

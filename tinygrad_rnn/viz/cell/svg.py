@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from xml.sax.saxutils import escape
 
+from .. import labels
 from .model import (
     ARROW_LENGTH,
     ARROW_WIDTH,
@@ -38,7 +39,10 @@ def svg(figure: Figure, title: str) -> str:
         f'viewBox="0 0 {width} {height}" role="img" font-family="{_FONTS}" font-size="{_n(TEXT_SIZE)}" '
         f'fill="none" stroke="{INK}" stroke-width="{_n(LINE_WIDTH)}" stroke-linecap="butt" stroke-linejoin="round">'
     )
-    body = [f"<title>{escape(title)}</title>", f'<rect width="{width}" height="{height}" fill="white" stroke="none"/>']
+    body = [
+        f"<title>{escape(labels.clean(title, 200))}</title>",
+        f'<rect width="{width}" height="{height}" fill="white" stroke="none"/>',
+    ]
     return "\n".join([head, *body, *map(_item, figure.items), "</svg>", ""])
 
 
