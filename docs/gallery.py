@@ -14,6 +14,7 @@ from pathlib import Path
 DOCS = Path(__file__).resolve().parent
 CHAPTERS = {
     ("Cells as a textbook draws them", "examples/draw_cells.py", "viz.draw_cell(cell)"): {
+        "cells/readme.svg": "The cell of the README",
         "cells/rnn.svg": "The plain recurrent cell",
         "cells/lstm.svg": "Long short-term memory",
         "cells/gru.svg": "The gated recurrent unit",

@@ -1,4 +1,4 @@
-"""Draw nine cells as a textbook does: RNN, LSTM, GRU, an LSTM with peepholes, and five made up for the purpose.
+"""Draw ten cells as a textbook does: RNN, LSTM, GRU, an LSTM with peepholes, the README's, and five made up.
 
     python examples/draw_cells.py [FOLDER]
 
@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from draw_cell import Minimal
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, viz
@@ -160,6 +161,7 @@ CELLS = {
     "lstm_with_peepholes": lambda: Peephole(3, 4),
     "minimal_gated_unit": lambda: MinimalGated(3, 4),
     "coupled_lstm": lambda: Coupled(3, 4),
+    "readme": lambda: Minimal(28, 64),
     "residual": lambda: Residual(3, 4),
     "fast_and_slow": lambda: FastAndSlow(3, 4, 2),
     "projected_lstm": lambda: Projected(3, 4, 2),
