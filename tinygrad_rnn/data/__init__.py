@@ -1,5 +1,6 @@
 """Corpora and batches: vocabularies, streams of text, padded sequences, splits, public data sets."""
 
+from . import tasks
 from .datasets import fetch, python_manual
 from .sequences import PaddedBatches, pad, padded_batches
 from .splits import shuffled, split_text, train_validation_split
@@ -16,5 +17,6 @@ __all__ = [
     "read_text",
     "shuffled",
     "split_text",
+    "tasks",
     "train_validation_split",
 ]

@@ -1,4 +1,4 @@
-"""Training: the loop, its callbacks, checkpoints, runs, and the character language model of the command."""
+"""Training: the loop, its callbacks, checkpoints, runs, the command's character language model, and trials of tasks."""
 
 from .callbacks import Evaluate, Metrics, Picture, Progress, Sample, SaveCheckpoint
 from .cells import import_cell
@@ -9,6 +9,7 @@ from .loop import Callback, Trainer, evaluate
 from .model import CharModel
 from .recorder import Recorder
 from .run import Run
+from .tasks import Point, TaskModel, Trial, score, solve
 
 __all__ = [
     "Callback",
@@ -20,14 +21,19 @@ __all__ = [
     "Evaluate",
     "Metrics",
     "Picture",
+    "Point",
     "Progress",
     "Recorder",
     "Run",
     "Sample",
     "SaveCheckpoint",
+    "TaskModel",
     "Trainer",
+    "Trial",
     "begin",
     "evaluate",
     "import_cell",
     "resume",
+    "score",
+    "solve",
 ]
