@@ -107,8 +107,8 @@ class ContinualReber(Classification):
     """The continual embedded Reber grammar: strings without a break, and a state that nobody resets.
 
     The next symbol of an endless stream of strings is to be predicted; a batch is a window of parallel streams, and the
-    next batch goes on where it ended. A string counts as wrong if any of its symbols, from its B to its E, is predicted
-    wrong (see `EmbeddedReber`). A predictor that knows the grammar but not the second symbol of a string pays ln 2 for
+    next batch goes on where it ended. A string counts as wrong if any prediction from its B to its E is (see
+    `EmbeddedReber`). A predictor that knows the grammar but not the second symbol of a string pays ln 2 for
     each choice and ln 2 for the last T or P, and gets that right in half of the strings.
 
     References: a NumPy reproduction reports 0.997 of the strings right with a forget gate and 0.55 without.
@@ -154,14 +154,15 @@ class ContinualReber(Classification):
         return [_predictions(_longer(start, self._held_out_steps + 2, generator(0, split, 0)))]
 
     def errors(self, outputs: Array, batch: Batch) -> Array:
-        """Return 1 for each string with a wrong prediction, 0 for the others, of windows that begin with a string.
+        """Return 1 for each string with a wrong prediction, 0 for the others.
 
-        The last string of each stream, which the window cuts, is left out.
+        The first string of each stream, in which the state may have to find its place, and the last one, which the
+        window cuts, are left out.
         """
         assert batch.legal is not None
         is_b, is_e = (batch.x[..., LETTERS.index(letter)] > 0 for letter in "BE")
-        begins = is_b.copy()
-        begins[1:] &= is_e[:-1]  # The B inside comes after T or P.
+        begins = np.zeros(is_b.shape, bool)
+        begins[1:] = is_b[1:] & is_e[:-1]  # The B inside comes after T or P.
         starts = np.flatnonzero(begins.T)
         wrong = np.add.reduceat(misses_legal(outputs, batch.legal).T.ravel(), starts, dtype=np.intp) > 0
         rows = starts // len(begins)

@@ -16,8 +16,12 @@ _FIRST_YEAR, _END = 1700, {"train": 1921, "validation": 1956, "test": 1980}
 
 
 @lru_cache(maxsize=1)
-def _yearly() -> NDArray[np.float64]:
-    """Return the numbers of 1700 to 1979."""
+def sunspots_of_years() -> NDArray[np.float64]:
+    """Return the yearly numbers of sunspots from 1700 to 1979.
+
+    Raises:
+        DataError: if statsmodels is not installed.
+    """
     try:
         from statsmodels.datasets import sunspots
     except ImportError:
@@ -62,7 +66,7 @@ class Sunspots(Regression):
 
     def __init__(self, window: int = 60) -> None:
         self.window = integer("window", window, least=2)
-        numbers = _yearly()
+        numbers = sunspots_of_years()
         self._years = {split: end - _FIRST_YEAR for split, end in _END.items()}
         known = numbers[: self._years["train"]]
         if self.window >= len(known):
