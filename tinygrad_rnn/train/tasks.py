@@ -204,7 +204,7 @@ def solve(
         clip: greatest norm of the gradient; `math.inf` does not clip.
         scorings: how often the validation sequences are scored, in equal distances, the last time after the last step.
         optimizer: called with the parameters and the learning rate.
-        until_solved: end with the first validation score that solves the task.
+        until_solved: end once two validation scores in a row solve the task: one alone may be luck.
         progress: called with each point of the curve.
 
     Raises:
@@ -240,7 +240,7 @@ def solve(
                     training.failure = f"step {step}: the validation loss is {now.loss}"
                 elif (now.error, now.loss) < (best.error, best.loss):
                     best, weights = now, model.state_dict()
-            if training.failure is not None or (until_solved and task.solved(best)):
+            if training.failure is not None or (until_solved and _solved_twice(task, curve)):
                 break
         model.load_state_dict(weights)
         test = score(task, model, task.held_out("test")) if math.isfinite(best.error) else best
@@ -331,6 +331,10 @@ def _check(task: Any, steps: Any, scorings: Any) -> None:
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
             raise ConfigError(f"{name} is {value!r}; give a whole number of at least 1")
     task.solved(Score(math.inf, math.inf))  # A task without a threshold is refused before it is trained.
+
+
+def _solved_twice(task: Task, curve: list[Point]) -> bool:
+    return len(curve) > 1 and all(task.solved(point.validation) for point in curve[-2:])
 
 
 def _marks(steps: int, scorings: int) -> list[int]:

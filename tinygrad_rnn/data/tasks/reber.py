@@ -132,8 +132,8 @@ class ContinualReber(Classification):
     carries = True
     measures = "share of strings wrong"
     source = "Gers et al. 2000"
-    held_out_size = 20  # Streams, of 1,000 steps each: some 1,700 strings.
-    _held_out_steps = 1000
+    held_out_size = 20  # Streams, of 4,000 steps each: some 6,600 strings, and time for a state to run away.
+    _held_out_steps = 4000
 
     def __init__(self, window: int = 100) -> None:
         self.window = integer("window", window, least=1)
