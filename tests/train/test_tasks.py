@@ -149,6 +149,31 @@ def test_the_curve_tells_steps_sequences_and_seconds():
     assert trial.parameters == sum(array.size for array in trial.weights.values()) == 3 * 24 + 9 * 24 + 9
 
 
+def test_a_point_has_the_mean_loss_since_the_point_before():
+    class Noted(tasks.Adding):
+        def loss(self, outputs, batch):
+            loss = super().loss(outputs, batch)
+            if loss.requires_grad:
+                losses.append(loss.item())
+            return loss
+
+    losses = []
+    trial = short(Noted(5), steps=7, scorings=2)
+    assert [point.step for point in trial.curve] == [4, 7]
+    expected = [np.mean(losses[:4]), np.mean(losses[4:])]
+    assert [point.train_loss for point in trial.curve] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_model_is_scored_in_evaluation_mode_and_left_in_its_own(training):
+    task = tasks.Adding(5)
+    batches = task.held_out("test")[:1]
+    model = train.TaskModel(task, lambda features: nn.Recurrent([gru(features), gru(8)], dropout=0.5))
+    model.train(training)
+    assert train.score(task, model, batches) == train.score(task, model, batches)
+    assert model.training is training
+
+
 def test_the_test_is_scored_with_the_weights_of_the_best_validation():
     task = tasks.Adding(5)
     trial = short(task, steps=40, lr=0.3, scorings=8)
