@@ -41,8 +41,9 @@ def main() -> int:
     lag = 20 if quick else 100
     task = tasks.LongLag(lag)
     print(f"Long lag, p = {lag}")
+    brief = {"steps": 300, "batch_size": 4}
     with tg.engine("numpy"):
-        done = trials("Turning", task, lambda features: Turning(features, 64), seeds, **options | {"batch_size": 4})
+        done = trials("Turning", task, lambda features: Turning(features, 64), seeds, **options | brief)
     checks.at_most(f"long lag: share of sequences wrong, worst of {seeds} seeds", worst(done), task.threshold)
     checks.at_most("long lag: sequences to solve (reference 5,040, online)", slowest(done), 5040)
 
