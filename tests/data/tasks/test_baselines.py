@@ -1,14 +1,14 @@
 """A baseline by arithmetic is what the predictor gets that it speaks of."""
 
 import math
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import numpy as np
 import pytest
 
 from tinygrad_rnn.data import tasks
 
-from .conftest import agrees, rolls
+from .conftest import SMALL, agrees, rolls
 
 
 def validation(task, size=4000):
@@ -123,6 +123,27 @@ def test_the_frequencies_of_characters_and_of_pairs():
     assert task.baseline().loss == pytest.approx(np.mean(one))
     pairs = list(pairwise(train))
     two = [-math.log((pairs.count((a, b)) + 1) / (train[:-1].count(a) + len(symbols))) for a, b in pairwise(test)]
+    assert task.threshold == pytest.approx(np.mean(two))
+
+
+def test_the_frequencies_of_letters_and_of_pairs_within_names():
+    task = SMALL["names"]()
+    symbols = task.vocabulary.symbols
+
+    def spelt(batches):
+        return {
+            "".join(symbols[i] for i in batch.target[:length, b])
+            for batch in batches
+            for b, length in enumerate(batch.lengths)
+        }
+
+    train, test = spelt(islice(task.batches(6), 40)), spelt(task.held_out("test"))
+    letters = "".join(train)
+    pairs = [pair for name in train for pair in pairwise("\n" + name)]
+    asked = [pair for name in test for pair in pairwise("\n" + name)]
+    one = [-math.log((letters.count(b) + 1) / (len(letters) + len(symbols))) for _, b in asked]
+    two = [-math.log((pairs.count((a, b)) + 1) / (sum(c == a for c, _ in pairs) + len(symbols))) for a, b in asked]
+    assert task.baseline().loss == pytest.approx(np.mean(one))
     assert task.threshold == pytest.approx(np.mean(two))
 
 
