@@ -561,8 +561,7 @@ def main() -> None:
         mutant
         for mutant in drawn(every)[: options.sample]
         if options.only in mutant.key
-        and (known[mutant.key]["outcome"] == "survived" if options.again else True)
-        and (mutant.key in known) == options.again
+        and (known.get(mutant.key, {}).get("outcome") == "survived" if options.again else mutant.key not in known)
     ]
     started = time.time()
     Session(options.seconds).run(todo)
