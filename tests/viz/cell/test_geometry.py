@@ -217,7 +217,7 @@ def steps(draw):
     return step, states
 
 
-@settings(max_examples=8)
+@settings(max_examples=5)
 @given(steps())
 def test_random_cells_are_drawn_properly(drawn):
     step, states = drawn

@@ -33,7 +33,7 @@ class Router:
         self.costs: dict[int, float] = {}
 
     def route(self, limit: float = math.inf) -> float:
-        """Lay all lines and return what they cost, without care where that is far above a limit.
+        """Lay all lines and return what they cost, or stop where that is far above a limit.
 
         Raises:
             CellLayoutError: if there is no way for one of them.
@@ -43,7 +43,9 @@ class Router:
         waiting = sorted(self._nets, key=lambda net: (self._span(net), net))
         for net in waiting:
             self.costs[net] = self._lay_best(net)
-        for _ in range(_ROUNDS if sum(self.costs.values()) < _HOPE * limit else 0):
+            if sum(self.costs.values()) > _HOPE * limit:
+                return math.inf
+        for _ in range(_ROUNDS):
             better = [self._again(net) for net in waiting]
             if not any(better):
                 break
@@ -152,12 +154,13 @@ class Router:
             (self._grid.port(reader, side), opposite(side)): cost for side, cost in sides.items() if cost is not None
         }
         gx, gy = self._grid.centre[reader]
+        owner = self._grid.owner
         queue: list[tuple[float, int, float, Place]] = []
         came: dict[Place, Place | None] = {}
         best: dict[Place, float] = {}
 
         def reach(place: Place, cost: float, before: Place | None) -> None:
-            if cost < best.get(place, float("inf")):
+            if cost < best.get(place, math.inf):
                 best[place], came[place] = cost, before
                 (x, y), _ = place
                 turns = _BEND if x != gx and y != gy else 0.0
@@ -170,9 +173,10 @@ class Router:
             if cost > best[place]:
                 continue
             point, direction = place
-            if self._grid.owner.get(point) == reader:
+            if owner.get(point) == reader:
                 return cost, _traced(came, place)
-            ahead = (point[0] + STEPS[direction][0], point[1] + STEPS[direction][1])
+            step = STEPS[direction]
+            ahead = (point[0] + step[0], point[1] + step[1])
             if (ahead, direction) in ends:
                 reach((ahead, direction), cost + 1 + ends[ahead, direction], place)
                 continue
