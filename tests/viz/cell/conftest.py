@@ -1,6 +1,6 @@
 """The cells of examples/draw_cells.py and their drawings, each laid out once."""
 
-import importlib.util
+import importlib
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +17,7 @@ NAMES = (
     "lstm_with_peepholes",
     "minimal_gated_unit",
     "projected_lstm",
+    "readme",
     "residual",
     "rnn",
 )
@@ -24,10 +25,10 @@ NAMES = (
 
 @cache
 def lesson():
-    spec = importlib.util.spec_from_file_location("draw_cells", ROOT / "examples" / "draw_cells.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        # Lessons import each other by their names alone.
+        patch.syspath_prepend(ROOT / "examples")
+        return importlib.import_module("draw_cells")
 
 
 @cache

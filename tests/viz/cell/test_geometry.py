@@ -23,6 +23,7 @@ CROSSINGS = {
     "lstm_with_peepholes": 2,
     "minimal_gated_unit": 1,
     "projected_lstm": 1,
+    "readme": 0,
     "residual": 0,
     "rnn": 0,
 }
