@@ -11,7 +11,8 @@ import numpy as np
 from .. import nn, train, viz
 from ..core import Tensor, random
 from ..core.errors import CellError, ConfigError, TinygradRNNError
-from ..train.cells import BUILT_IN, CellClass, where
+from ..train.cells import BUILT_IN, CellClass
+from ..train.user_files import where
 from ..train.model import make_cell
 
 # Enough steps to fold, and few enough to be drawn in full.

@@ -15,8 +15,9 @@ from tqdm import tqdm
 
 from .. import train, viz
 from ..core.errors import ConfigError, TinygradRNNError
-from ..train.cells import BUILT_IN, where
+from ..train.cells import BUILT_IN
 from ..train.files import replace
+from ..train.user_files import where
 from .doctor import as_json, as_text, examine
 from .draw import draw
 from .explore import explore
