@@ -17,10 +17,13 @@ from ..scan import engine
 from ..train import Point, Trial, solve
 from ..train.user_files import where
 from .contestants import Contestant, contestant
+from .memory import horizons
 from .named_tasks import NamedTask, named_task
 
 Result = dict[str, Any]
 Progress = Callable[[float], None]
+# How often a whole trial scores the validation sequences.
+SCORINGS = 10
 _MEASURED = 0.15  # seconds that a measurement takes, at least
 _ROUNDS = 3
 
@@ -126,8 +129,10 @@ def _trial(job: Job, progress: Progress, *, steps: int, scorings: int, lr: float
         scorings=scorings,
         progress=passed,
     )
+    ended = trial.failure is None
     return {
         "failure": trial.failure,
+        "memory": horizons(job.cells[0], job.task, seed, trial.weights) if ended and scorings == SCORINGS else None,
         "parameters": trial.parameters,
         "seconds": trial.seconds,
         "best_step": _best_step(trial),
@@ -165,8 +170,16 @@ def _pace(job: Job, progress: Progress, *, batch_size: int) -> Result:
         cpus.append((long[1] - short[1]) / steps)
         rests.append(short[0])
     wall, cpu = max(float(np.median(walls)), 1e-6), max(float(np.median(cpus)), 1e-6)
+    horizons(job.cells[0], job.task, 0, None)  # compiles
+    begun = time.perf_counter()
+    horizons(job.cells[0], job.task, 0, None)
     # Beside its steps a trial draws the held-out sequences, and scores two sets of them: half of it is one scoring.
-    return {"step": wall, "processor": cpu, "scoring": float(np.median(rests)) / 2}
+    return {
+        "step": wall,
+        "processor": cpu,
+        "scoring": float(np.median(rests)) / 2,
+        "memory": 2 * (time.perf_counter() - begun),
+    }
 
 
 def _speed(job: Job, progress: Progress, *, engines: list[str], shape: list[int]) -> Result:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .jobs import Job, Result
-from .plan import SCORINGS, Plan
+from .jobs import SCORINGS, Job, Result
+from .plan import Plan
 
 # The two questions that a study answers.
 PARAMETERS, TIME = "equal parameters", "equal time"
@@ -25,6 +25,7 @@ class Outcome:
         validation: the error on validation.
         test: the error on test; infinite where all trials failed.
         curve: (steps, validation error) of the trial that was chosen.
+        memory: what `memory.horizons` found of that trial; None where all trials failed.
     """
 
     rate: float | None
@@ -32,9 +33,10 @@ class Outcome:
     validation: float
     test: float
     curve: tuple[tuple[int, float], ...]
+    memory: Mapping[str, Any] | None
 
 
-FAILED = Outcome(None, None, math.inf, math.inf, ())
+FAILED = Outcome(None, None, math.inf, math.inf, (), None)
 Cells = dict[tuple[int, int, int], Outcome]
 
 
@@ -92,6 +94,7 @@ def _chosen(
     result = results[plan.trial(task, cell, rate, seed, SCORINGS).name]
     job = plan.trial(task, cell, rate, seed, mark)
     curve = [point for point in result["curve"] if point["step"] <= job.settings["steps"]]
+    memory = result["memory"]
     result = again.get(job.name, result)
     if result["failure"] is not None:
         return FAILED
@@ -101,6 +104,7 @@ def _chosen(
         number(result["validation"]["error"]),
         number(result["test"]["error"]),
         tuple((point["step"], number(point["error"])) for point in curve),
+        memory,
     )
 
 

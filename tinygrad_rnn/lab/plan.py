@@ -9,13 +9,12 @@ from typing import Any
 
 from ..core.errors import ConfigError
 from .contestants import Contestant
-from .jobs import Job, seeded
+from .jobs import SCORINGS, Job, seeded
 from .named_tasks import NamedTask
 from .sizes import Size, count, equal_size
 from .speed import speed_job
 from .statistics import LEVEL, least_seeds
 
-SCORINGS = 10
 BATCH_SIZE = 32
 LEARNING_RATES = (0.002, 0.006, 0.02)
 LEAST_STEPS = 50
@@ -252,7 +251,8 @@ def _task_work(
 
 
 def _work(pace: Pace, steps: int, scorings: int) -> float:
-    return pace["step"] * steps + pace["scoring"] * (scorings + 1)
+    memory = pace["memory"] if scorings == SCORINGS else 0.0
+    return pace["step"] * steps + pace["scoring"] * (scorings + 1) + memory
 
 
 def as_json(plan: Plan) -> dict[str, Any]:

@@ -8,11 +8,14 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from .comparison import Comparison, Standing, overall
 from .counting import Counts
 from .jobs import Result
-from .outcomes import QUESTIONS, Cells, number
-from .plan import SCORINGS, Plan
+from .memory import MOMENTS
+from .outcomes import Cells, number
+from .plan import Plan
 from .subject import Checked
 
 COLUMNS = (
@@ -216,6 +219,29 @@ def add_ranking(rows: Rows, plan: Plan, standings: list[Standing], comparisons: 
         )
 
 
+def add_memory(rows: Rows, plan: Plan, cells: Cells) -> None:
+    """Add how far back gradients reach, over the seeds of each cell and task."""
+    for task, named in enumerate(plan.settings.tasks):
+        for cell, one in enumerate(plan.settings.cells):
+            for moment in MOMENTS:
+                reaches = [
+                    outcome.memory[moment]["reach"]
+                    for (of_task, of_cell, _), outcome in cells.items()
+                    if (of_task, of_cell) == (task, cell) and outcome.memory is not None
+                ]
+                if reaches:
+                    rows.add(
+                        table="memory",
+                        task=named.label,
+                        cell=one.label,
+                        measure=moment,
+                        value=float(np.median(reaches)),
+                        low=min(reaches),
+                        high=max(reaches),
+                        note="steps back to which the gradient of an output by the input is 1 % of the greatest",
+                    )
+
+
 def add_speed(rows: Rows, speed: Mapping[str, Mapping[str, Any]], shape: list[int]) -> None:
     """Add the time of forward and backward of each cell on each engine."""
     length, batch, features = shape
@@ -235,12 +261,11 @@ def add_speed(rows: Rows, speed: Mapping[str, Mapping[str, Any]], shape: list[in
 
 __all__ = [
     "COLUMNS",
-    "QUESTIONS",
-    "SCORINGS",
     "Row",
     "Rows",
     "add_checks",
     "add_counts",
+    "add_memory",
     "add_outcomes",
     "add_ranking",
     "add_sizes",

@@ -23,7 +23,8 @@ from .named_tasks import named_task
 from .outcomes import QUESTIONS, at_equal_parameters, at_equal_time, beginnings
 from .plan import LEARNING_RATES, Plan, Settings
 from .processes import WORKING
-from .rows import Rows, add_checks, add_counts, add_outcomes, add_ranking, add_sizes, add_speed, add_trials
+from .report import report_page
+from .rows import Rows, add_checks, add_counts, add_memory, add_outcomes, add_ranking, add_sizes, add_speed, add_trials
 from .speed import speed_job
 from .subject import Checked, checked
 from .summary import summary
@@ -200,6 +201,7 @@ def _report(
     for question, cells in outcomes.items():
         add_outcomes(rows, plan, cells, question)
         add_ranking(rows, plan, standings(settings, cells, question), comparisons(settings, cells, question))
+    add_memory(rows, plan, outcomes[QUESTIONS[0]])
     job = speed_job(plan.sizes[0], settings.tasks[0])
     add_speed(rows, timed.get("speed", {}), job.settings["shape"])
     sentences = verdict(rows, settings.cells[0].label)
@@ -207,6 +209,8 @@ def _report(
     folder.write("report.csv", rows.csv().encode())
     told = [{"text": sentence.text, "rows": list(sentence.rows)} for sentence in sentences]
     folder.write("report.json", as_bytes({"verdict": told, "rows": list(rows)}))
+    html = report_page(plan, rows, outcomes, sentences, folder.path.name)
+    folder.write("report.html", html.encode())
     return Report(folder.path, rows, tuple(sentences), text)
 
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from .. import testing
 from ..core.errors import CellCheckError
+from ..nn import Cell
 from ..scan.engines import EngineWarning
 from ..testing.report import Result
 from .contestants import Contestant
 
 # Small sizes find as much as large ones.
-_FEATURES, _HIDDEN = 3, 5
+FEATURES, _HIDDEN = 3, 5
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,15 @@ class Checked:
     """
 
     results: tuple[Result, ...]
+
+
+def small(contestant: Contestant) -> Cell:
+    """Return a small cell of that class.
+
+    Args:
+        contestant: its options are kept but for `hidden_size`.
+    """
+    return contestant.build(FEATURES, **({"hidden_size": _HIDDEN} if "hidden_size" in contestant.options else {}))
 
 
 def checked(contestant: Contestant) -> Checked:
@@ -42,9 +52,7 @@ def checked(contestant: Contestant) -> Checked:
         >>> len(checked(contestant("gru")).results)
         20
     """
-    options = {"hidden_size": _HIDDEN} if "hidden_size" in contestant.options else {}
-    cell = contestant.build(_FEATURES, **options)
-    checks = testing.cell_checks(cell, input_size=_FEATURES)
+    checks = testing.cell_checks(small(contestant), input_size=FEATURES)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", EngineWarning)  # The table of speed shows what an engine cannot do.
         results = tuple(check.result() for check in checks)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .comparison import BETTER, NEITHER, SAME, UNKNOWN, WORSE
+from .memory import MOMENTS
 from .outcomes import PARAMETERS, TIME
 from .rows import Row, Rows
 
@@ -40,7 +41,7 @@ def verdict(rows: Rows, first: str) -> list[Sentence]:
         _ranking(rows, first, PARAMETERS, "At equal parameters"),
         _ranking(rows, first, TIME, "At equal time of training"),
         _speed(rows, first),
-        _trials(rows),
+        _memory(rows, first),
     ]
 
 
@@ -49,7 +50,10 @@ def _conformance(rows: Rows, first: str) -> Sentence:
     size = rows.all(table="size", cell=first)[0]
     warned = f", with {checks['note']}" if checks["note"] else ""
     text = f"{first} fails none of the {checks['high']} checks of check_cell and passes {checks['value']}{warned}"
-    return Sentence(f"{text}; it has {size['value']:,} parameters", (checks["row"], size["row"]))
+    trials = rows.find(table="trials")
+    failed = [row["row"] for row in rows.all(table="trial", answer="failed")]
+    text += f", has {size['value']:,} parameters, and {trials['value']} of {trials['high']} trials of the study ended"
+    return Sentence(text, (checks["row"], size["row"], trials["row"], *failed[:3]))
 
 
 def _ranking(rows: Rows, first: str, question: str, opening: str) -> Sentence:
@@ -91,11 +95,23 @@ def _speed(rows: Rows, first: str) -> Sentence:
     return Sentence(f"{text}, {compared}", (best["row"], *(row["row"] for row in others)))
 
 
-def _trials(rows: Rows) -> Sentence:
-    trials = rows.find(table="trials")
-    failed = [row["row"] for row in rows.all(table="trial", answer="failed")]
-    text = f"{trials['value']} of {trials['high']} trials ended and {trials['answer']}"
-    return Sentence(text, (trials["row"], *failed[:3]))
+def _memory(rows: Rows, first: str) -> Sentence:
+    """Return how far back gradients reach, beside the first of the others."""
+    found = rows.all(table="memory")
+    cells = list(dict.fromkeys(row["cell"] for row in found))
+    if first not in cells:
+        return Sentence(
+            f"No trial of {first} ended, so its memory was not measured", (rows.find(table="trials")["row"],)
+        )
+    parts, cited = [], []
+    for cell in [first, *[cell for cell in cells if cell != first][:1]]:
+        reaches = []
+        for task in dict.fromkeys(row["task"] for row in found if row["cell"] == cell):
+            before, after = (rows.find(table="memory", task=task, cell=cell, measure=moment) for moment in MOMENTS)
+            reaches.append(f"{before['value']:.0f} and {after['value']:.0f} steps on {task}")
+            cited += [before["row"], after["row"]]
+        parts.append(f"of {cell} {_joined(reaches)}")
+    return Sentence(f"The gradient reaches back, before and after training: {'; '.join(parts)}", tuple(cited))
 
 
 _value: Callable[[Row], Any] = lambda row: row["value"]
