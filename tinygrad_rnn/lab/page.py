@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import NamedTuple
@@ -20,15 +21,20 @@ p, ol { margin: .5em 0; max-width: 75ch; }
 table { border-collapse: collapse; margin: .6em 0; font-size: .9em; }
 th, td { text-align: left; padding: .22em .8em .22em 0; border-bottom: 1px solid #e8ecef; vertical-align: top; }
 th { font-weight: 600; }
-td.number { text-align: right; font-variant-numeric: tabular-nums; }
+td.short { white-space: nowrap; }
+td.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 td.row { color: #6b7884; }
 tr:target td, tr:target { background: #fff3c4; }
 .charts { display: flex; flex-wrap: wrap; gap: 1em; }
 .charts svg { width: 460px; height: auto; max-width: 100%; }
 .wide { overflow-x: auto; }
 .wide svg { max-width: 100%; height: auto; }
+.chart svg { width: 560px; height: auto; max-width: 100%; }
+math { font-size: 1.1em; margin: .5em 0; }
+mtd[columnalign="right"] { text-align: right; }
+mtd[columnalign="left"] { text-align: left; }
 .good { color: #00694b; } .bad { color: #a33c00; } .open { color: #6b5900; }
-pre { font-size: .85em; background: #f5f7f8; padding: .7em 1em; overflow-x: auto; }
+pre { white-space: pre-wrap; font-size: .85em; background: #f5f7f8; padding: .7em 1em; overflow-x: auto; }
 """
 
 
@@ -97,6 +103,11 @@ def figure(svg: str) -> Html:
     return Html(f'<div class="wide">{svg[svg.index("<svg") :]}</div>')
 
 
+def chart(svg: str) -> Html:
+    """Return a chart of the report's own."""
+    return Html(f'<div class="chart">{svg}</div>')
+
+
 def side_by_side(charts: Sequence[str]) -> Html:
     """Return charts beside each other."""
     return Html(f'<div class="charts">{"".join(charts)}</div>')
@@ -131,18 +142,20 @@ def _cell(value: object) -> str:
     if value is None:
         return "<td></td>"
     if isinstance(value, float):
-        return f'<td class="number">{value:.3g}</td>'
+        return f'<td class="number">{f"{value:.3g}" if math.isfinite(value) else "none"}</td>'
     if isinstance(value, int):
         return f'<td class="number">{value:,}</td>'
     text = str(value)
-    return f"<td{_CLASSES.get(text.split(',')[0], '')}>{escape(text)}</td>"
+    classes = [*_CLASSES.get(text.split(",")[0], ()), *(["short"] if len(text) < _SHORT else [])]
+    return f'<td class="{" ".join(classes)}">{escape(text)}</td>'
 
 
+_SHORT = 40
 _CLASSES = {
-    "pass": ' class="good"',
-    "better": ' class="good"',
-    "warn": ' class="open"',
-    "cannot tell": ' class="open"',
-    "worse": ' class="bad"',
-    "failed": ' class="bad"',
+    "pass": ["good"],
+    "better": ["good"],
+    "warn": ["open"],
+    "cannot tell": ["open"],
+    "worse": ["bad"],
+    "failed": ["bad"],
 }

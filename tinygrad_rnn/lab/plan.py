@@ -18,7 +18,7 @@ from .statistics import LEVEL, least_seeds
 BATCH_SIZE = 32
 LEARNING_RATES = (0.002, 0.006, 0.02)
 LEAST_STEPS = 50
-_USED = 0.85  # of the time; the rest is for a machine that slows down
+_USED = 0.8  # of the time; the rest is for a machine that slows down
 
 Pace = Mapping[str, float]
 
@@ -197,7 +197,7 @@ def as_text(plan: Plan) -> str:
             f"  {named.label}: {steps:,} steps of {BATCH_SIZE} sequences; as many as take equal time: {at_equal_time}"
         )
     lines.append(power_in_words(settings))
-    of = f" of {duration(settings.budget)}" if settings.steps is None else ""
+    of = f" of the {duration(settings.budget)} that there are" if settings.steps is None else ""
     lines.append(f"Expected time: {duration(plan.expected())}{of}, {settings.processes} at a time")
     return "\n".join(lines)
 

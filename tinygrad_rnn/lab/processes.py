@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -69,6 +70,9 @@ def _elsewhere(jobs: Sequence[Job], processes: int) -> Iterator[Event]:
     finally:
         for lane in lanes:
             lane.stop()
+        for lane in lanes:
+            if lane.ident is not None:
+                lane.join()
 
 
 class _Lane(threading.Thread):
@@ -92,16 +96,26 @@ class _Lane(threading.Thread):
             self._events.put(error)
         finally:
             self.stop()
+            self._close()
 
     def stop(self) -> None:
-        """End the process, in whatever it is doing."""
+        """End the process, in whatever it is doing; the thread ends after it."""
         self._stopped.set()
         if self._process is not None:
             self._process.kill()
+
+    def _close(self) -> None:
+        """Take leave of a process that has ended."""
+        if self._process is not None:
+            for pipe in (self._process.stdin, self._process.stdout):
+                with contextlib.suppress(BrokenPipeError):  # of a job that it did not read
+                    pipe.close()  # type: ignore[union-attr]
             self._process.wait()
+            self._process = None
 
     def _result_of(self, job: Job) -> Result:
         if self._process is None or self._process.poll() is not None:
+            self._close()
             self._process = _started()
             if self._stopped.is_set():
                 self._process.kill()

@@ -12,7 +12,7 @@ from .charts import Line
 from .comparison import margin_of
 from .memory import MOMENTS
 from .outcomes import PARAMETERS, TIME, Cells
-from .page import Column, Html, heading, page, paragraph, preformatted, sentences, side_by_side, table
+from .page import Column, Html, chart, heading, page, paragraph, preformatted, sentences, side_by_side, table
 from .plan import BATCH_SIZE, Plan, as_text
 from .rows import Rows
 from .statistics import median_interval
@@ -20,13 +20,13 @@ from .subject import FEATURES, small
 from .verdict import Sentence
 
 _METHOD = (
-    "Every seed is a repetition of the whole procedure: all learning rates are tried, validation chooses one of them and "
-    "its best moment, and the test is taken once, with these weights. No two cells share random numbers, so that the "
-    "seeds of two cells are independent samples. Their test errors are compared by the exact rank-sum test; a trial that "
-    "fails ranks last. The p-values of all comparisons of a question are corrected by Holm's method. A difference is told "
-    "at 0.05. No difference is told where the 95 % interval of the shift (Hodges and Lehmann) lies within the margin, a "
-    "tenth of the error of a trivial predictor. Otherwise it cannot be told, and the number of seeds that would tell is "
-    "estimated."
+    "Every seed is a repetition of the whole procedure: all learning rates are tried, validation chooses one of them "
+    "and its best moment, and the test is taken once, with these weights. No two cells share random numbers, so the "
+    "seeds of two cells are independent samples. Their test errors are compared by the exact rank-sum test; a trial "
+    "that fails ranks last. The p-values of all comparisons of a question are corrected by Holm's method. A difference "
+    "is told at 0.05. No difference is told where the 95 % interval of the shift (Hodges and Lehmann), which is not "
+    "corrected, lies within the margin, a tenth of the error of a trivial predictor. Otherwise it cannot be told, and "
+    "the number of seeds that would tell is estimated."
 )
 
 
@@ -96,8 +96,8 @@ def _question(plan: Plan, rows: Rows, cells: Cells, question: str) -> list[Html]
     settings = plan.settings
     level = median_interval([0.0] * settings.seeds)[2]
     caption = (
-        f"Validation error while learning, with the learning rate that validation chose: the median of {settings.seeds} "
-        f"seeds, and a band that holds the median of all seeds with a chance of {level:.3f}."
+        "Validation error while learning, with the learning rate that validation chose: the median of "
+        f"{settings.seeds} seeds, and a band that holds the median of all seeds with a chance of {level:.3f}."
     )
     found = [
         table(
@@ -175,7 +175,8 @@ def _baseline(plan: Plan, task: int) -> tuple[str, float] | None:
 
 def _rates(plan: Plan, rows: Rows, cells: Cells) -> list[Html]:
     """Return how often each learning rate was chosen, and a word where the grid ends too early."""
-    settings, lines, words = plan.settings, [], []
+    settings, lines = plan.settings, []
+    edges: dict[str, list[str]] = {}
     for t, named in enumerate(settings.tasks):
         for c, cell in enumerate(settings.cells):
             chosen = [outcome.rate for (task, one, _), outcome in cells.items() if (task, one) == (t, c)]
@@ -183,11 +184,13 @@ def _rates(plan: Plan, rows: Rows, cells: Cells) -> list[Html]:
             lines.append(f"{named.label:<18} {cell.label:<18} " + " ".join(f"{number:>8}" for number in counted))
             for end, word in ((0, "least"), (-1, "greatest")):
                 if len(counted) > 1 and 2 * counted[end] > len(chosen):
-                    words.append(f"{cell.label} on {named.label} took the {word} learning rate")
+                    edges.setdefault(word, []).append(f"{cell.label} on {named.label}")
     head = f"{'':<37} " + " ".join(f"{rate:>8g}" for rate in settings.rates)
     found = [paragraph("How many seeds chose each learning rate:"), preformatted("\n".join([head, *lines]))]
-    if words:
-        found.append(paragraph(f"{'; '.join(words)} in most seeds: others beyond it may be better."))
+    for word, places in edges.items():
+        found.append(
+            paragraph(f"The {word} one won in most seeds of {', '.join(places)}: others beyond it may be better.")
+        )
     return found
 
 
@@ -216,8 +219,8 @@ def _memory(plan: Plan, rows: Rows, cells: Cells) -> list[Html]:
         Column("most", lambda row: row["high"]),
     ]
     words = (
-        "How large the gradient of an output by the input so many steps before is, relative to the greatest; the reach is "
-        "the last lag at which it is 1 % or more."
+        "How large the gradient of an output by the input so many steps before is, relative to the greatest; the reach "
+        "is the last lag at which it is 1 % or more."
     )
     return [paragraph(words), table(rows.all(table="memory"), columns), side_by_side(pictures)]
 
@@ -231,14 +234,14 @@ def _speed(rows: Rows) -> list[Html]:
         found = {row["cell"]: row["value"] for row in timed if row["measure"] == engine}
         return {label: None if found.get(label) is None else 1000 * found[label] for label in labels}
 
-    chart = charts.bars("Forward and backward on one core", {engine: of(engine) for engine in engines}, "ms")
+    bars = charts.bars("Forward and backward on one core", {engine: of(engine) for engine in engines}, "ms")
     columns = [
         Column("cell", lambda row: row["cell"]),
         Column("engine", lambda row: row["measure"]),
         Column("seconds", lambda row: row["value"]),
         Column("", lambda row: row["note"]),
     ]
-    return [Html(f'<div class="wide">{chart}</div>'), table(timed, columns)]
+    return [chart(bars), table(timed, columns)]
 
 
 def _failures(rows: Rows) -> list[Html]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Sequence
 
@@ -66,7 +67,8 @@ def short(value: float | None) -> str:
 
 
 def _compared(row: Row) -> str:
-    interval = f"95 % interval {row['low']:.2g} to {row['high']:.2g}"
+    bounded = math.isfinite(row["high"] - row["low"])
+    interval = f"95 % interval {row['low']:.2g} to {row['high']:.2g}" if bounded else "no 95 % interval"
     return (
         f"{row['task']}, {row['cell']} and {row['against']}: {row['answer']}; shift {row['value']:.2g}, {interval}, "
         f"p {row['p']:.2g}, corrected {row['p_holm']:.2g}"
