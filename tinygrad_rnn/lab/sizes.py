@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from ..core.errors import CellError, ConfigError
 from ..data.tasks import Task
 from ..scan import engine
@@ -38,7 +40,7 @@ def count(contestant: Contestant, task: Task) -> int:
         >>> count(contestant("rnn", {"hidden_size": 10}), tasks.Adding())  # 2·10 + 10 + 10·10 + 10, and 10 + 1
         151
     """
-    with engine("eager"):
+    with engine("eager"), np.errstate(all="ignore"):
         return sum(parameter.size for parameter in TaskModel(task, contestant.build).parameters())
 
 
