@@ -95,3 +95,11 @@ class Recall(tasks.Classification):
 
 class NoCell:
     """Not derived from nn.Cell."""
+
+
+class Noted(nn.GRUCell):
+    """Has an option that is text."""
+
+    def __init__(self, input_size, hidden_size, note="none"):
+        super().__init__(input_size, hidden_size)
+        self.note = note

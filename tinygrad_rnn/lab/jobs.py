@@ -217,13 +217,13 @@ def _forward_and_backward(layer: nn.Module, x: Any, name: str) -> Callable[[], N
 
 
 def _seconds(run: Callable[[], None]) -> float:
-    """Return the seconds of a run: the mean of as many as take a tenth of a second, and of one at least."""
+    """Return the seconds of a run: the mean of as many as take a twentieth of a second, and of one at least."""
     begun, count = time.process_time(), 0
     while True:
         run()
         count += 1
         passed = time.process_time() - begun
-        if passed > _MEASURED / 2:
+        if passed > _MEASURED / 3:
             return passed / count
 
 

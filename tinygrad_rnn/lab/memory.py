@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import viz
-from ..core import random
 from ..train import TaskModel
+from .chance import random_numbers_of
 from .contestants import Contestant
 from .named_tasks import NamedTask
 
@@ -42,12 +42,8 @@ def horizons(
         9
     """
     x = named.task.held_out("validation")[0].x[:_STEPS, :_ROWS]
-    before = random.get_state()
-    random.seed(seed)
-    try:
+    with random_numbers_of(seed):
         model = TaskModel(named.task, contestant.build)
-    finally:
-        random.set_state(before)
     found = {MOMENTS[0]: _horizon(model, x)}
     if weights is not None:
         model.load_state_dict(weights)

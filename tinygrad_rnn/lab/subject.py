@@ -10,6 +10,7 @@ from ..core.errors import CellCheckError
 from ..nn import Cell
 from ..scan.engines import EngineWarning
 from ..testing.report import Result
+from .chance import random_numbers_of
 from .contestants import Contestant
 
 # Small sizes find as much as large ones.
@@ -28,12 +29,13 @@ class Checked:
 
 
 def small(contestant: Contestant) -> Cell:
-    """Return a small cell of that class.
+    """Return a small cell of that class, the same at every call.
 
     Args:
         contestant: its options are kept but for `hidden_size`.
     """
-    return contestant.build(FEATURES, **({"hidden_size": _HIDDEN} if "hidden_size" in contestant.options else {}))
+    with random_numbers_of(0):
+        return contestant.build(FEATURES, **({"hidden_size": _HIDDEN} if "hidden_size" in contestant.options else {}))
 
 
 def checked(contestant: Contestant) -> Checked:
