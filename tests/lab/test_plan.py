@@ -63,9 +63,9 @@ def test_the_plan_says_what_so_few_seeds_cannot_tell():
 
 @given(st.integers(1, 10**5))
 def test_a_duration_in_words_is_not_shorter_than_it_was(whole):
-    hours, minutes, rest = re.fullmatch(
-        r"(?:(\d+) h)? ?(?:(\d+) min)? ?(?:(\d+) s)?", duration(whole)
-    ).groups(default="0")
+    hours, minutes, rest = re.fullmatch(r"(?:(\d+) h)? ?(?:(\d+) min)? ?(?:(\d+) s)?", duration(whole)).groups(
+        default="0"
+    )
     assert whole <= 3600 * int(hours) + 60 * int(minutes) + int(rest) < whole + 60
 
 

@@ -124,7 +124,11 @@ def test_the_same_call_reads_what_is_there_and_writes_the_same_report(study, tmp
 
 @pytest.mark.parametrize(
     ("other", "message"),
-    [({"seeds": 3}, "its seeds are 2, not 3"), ({"steps": 30}, "its steps are 20"), ({"against": ["gru"]}, "its cells")],
+    [
+        ({"seeds": 3}, "its seeds are 2, not 3"),
+        ({"steps": 30}, "its steps are 20"),
+        ({"against": ["gru"]}, "its cells"),
+    ],
 )
 def test_a_folder_with_another_study_is_refused(study, other, message):
     with pytest.raises(ConfigError, match=f"holds another study: {message}"):
@@ -152,6 +156,7 @@ def test_a_study_does_not_go_on_with_a_file_that_has_changed(tmp_path):
     [
         ({"seeds": 1}, ConfigError, "seeds is 1; give a whole number of at least 2"),
         ({"jobs": 0}, ConfigError, "jobs is 0"),
+        ({"out": CELLS}, ConfigError, "is a file; give a folder"),
         ({"against": []}, ConfigError, "against is"),
         ({"against": "lstm"}, ConfigError, "give a list"),
         ({"against": ["transformer"]}, ConfigError, "give one of rnn, lstm, gru or FILE.py:CLASS"),
@@ -168,7 +173,7 @@ def test_a_study_does_not_go_on_with_a_file_that_has_changed(tmp_path):
 )
 def test_what_cannot_be_studied_is_refused_in_one_line(tmp_path, arguments, error, message):
     with pytest.raises(error, match=message) as caught:
-        lab.run(f"{CELLS}:Noted", out=tmp_path, say=lambda line: None, **{**ARGUMENTS, **arguments})
+        lab.run(f"{CELLS}:Noted", say=lambda line: None, **{**ARGUMENTS, "out": tmp_path, **arguments})
     assert "\n" not in str(caught.value)
 
 

@@ -33,9 +33,7 @@ def carried_out(plan, folder, processes=1):
 
 
 def without_times(results):
-    return {
-        name: {key: value for key, value in result.items() if key != "seconds"} for name, result in results.items()
-    }
+    return {name: {key: value for key, value in result.items() if key != "seconds"} for name, result in results.items()}
 
 
 @pytest.fixture(scope="module")
@@ -119,9 +117,7 @@ def test_classes_that_no_file_holds_are_trained_in_this_process(monkeypatch):
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="the process is killed by a signal")
 def test_a_study_that_is_killed_goes_on_and_ends_with_the_same_numbers(whole, tmp_path):
     plan, _, results = whole
-    program = (
-        "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; import conftest, test_killed\n"
-    )
+    program = "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; import conftest, test_killed\n"
     (tmp_path / "test_killed.py").write_text(
         "from conftest import *\n"
         f"plan = plan_of(['gru', 'rnn'], [{RECALL!r}], steps=20, seeds=2)\n"

@@ -108,9 +108,9 @@ def run(
         raise ConfigError('lab.run() while a file is imported; write it under if __name__ == "__main__":')
     begun = time.monotonic()
     settings = _settings(cell, init, against, tasks, budget, seeds, jobs, steps, learning_rates)
+    found = {one.label: checked(one) for one in settings.cells if one.own}
     folder = Folder(Path(out) if out is not None else next_folder())
     before = folder.plan(settings)
-    found = {one.label: checked(one) for one in settings.cells if one.own}
     for label, report in found.items():
         passed = sum(result.outcome == "pass" for result in report.results)
         say(f"{label}: {passed} of {len(report.results)} checks passed, none failed")
