@@ -9,12 +9,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .. import nn
 from ..core.errors import CellError
 from ..nn import Cell
 from ..train.cells import BUILT_IN
 from ..train.user_files import CELL, import_class, where
 
-LABELS = {"rnn": "RNN", "lstm": "LSTM", "gru": "GRU"}
+# The cells that have a name: those of the command `train`, and all of nn by their classes.
+KNOWN: dict[str, type[Cell]] = {
+    **{name: found for name, found in BUILT_IN.items() if isinstance(found, type)},
+    **{
+        name: found
+        for name, found in vars(nn).items()
+        if isinstance(found, type) and issubclass(found, Cell) and found is not Cell
+    },
+}
 _SIZE, _DEFAULT_SIZE = "hidden_size", 32
 
 
@@ -24,7 +33,8 @@ class Contestant:
 
     Args:
         label: its name in the report.
-        source: "lstm", "gru", "rnn" or "FILE.py:CLASS"; the label again where the class lives in this process alone.
+        source: "lstm", a cell of `nn` by its class, or "FILE.py:CLASS"; the label again where the class lives in this
+            process alone.
         make: the class, called with the number of input features and the options.
         options: all arguments of the class but the first.
         own: whether it is the user's, so that it has to pass the checks.
@@ -39,7 +49,7 @@ class Contestant:
     @property
     def has_file(self) -> bool:
         """Whether another process finds the class by its source."""
-        return self.source in BUILT_IN or self.source.rpartition(":")[0].endswith(".py")
+        return self.source in KNOWN or self.source.rpartition(":")[0].endswith(".py")
 
     def build(self, features: int, **other: Any) -> Cell:
         """Return a cell.
@@ -70,7 +80,7 @@ def contestant(cell: str | type[Cell], options: Mapping[str, Any] | None = None)
     """Return a cell that takes part, by its name or class.
 
     Args:
-        cell: "lstm", "gru", "rnn", "FILE.py:CLASS" or a class derived from `nn.Cell`.
+        cell: "lstm", "gru", "rnn", a cell of `nn` such as "LSTMCell", "FILE.py:CLASS", or a class of `nn.Cell`.
         options: arguments of the class; a `hidden_size` that is missing is 32.
 
     Raises:
@@ -81,16 +91,17 @@ def contestant(cell: str | type[Cell], options: Mapping[str, Any] | None = None)
         >>> contestant("gru", {"hidden_size": 8})
         Contestant(label='GRU', source='gru', options={'hidden_size': 8}, own=False)
     """
-    own = cell not in BUILT_IN
-    if isinstance(cell, str):
-        known = f"one of {', '.join(BUILT_IN)}"
-        made = BUILT_IN[cell] if cell in BUILT_IN else import_class(CELL, cell, known)
-        source = cell if not own else str(Path(cell.rpartition(":")[0]).resolve()) + ":" + cell.rpartition(":")[2]
-        label = LABELS.get(cell, source.rpartition(":")[2])
-    elif isinstance(cell, type) and issubclass(cell, Cell):
-        made, label, source = cell, cell.__name__, _source_of(cell)
+    if isinstance(cell, str) and cell not in KNOWN:
+        made = import_class(CELL, cell, f"one of {', '.join(KNOWN)}")
+        file, _, name = cell.rpartition(":")
+        source = f"{Path(file).resolve()}:{name}"
+    elif isinstance(cell, str) or (isinstance(cell, type) and issubclass(cell, Cell)):
+        made = KNOWN[cell] if isinstance(cell, str) else cell
+        source = _source_of(made)
     else:
-        raise CellError(f"a cell is {cell!r}; give FILE.py:CLASS, {', '.join(BUILT_IN)}, or a class of nn.Cell")
+        raise CellError(f"a cell is {cell!r}; give FILE.py:CLASS, {', '.join(KNOWN)}, or a class derived from nn.Cell")
+    own = source not in KNOWN
+    label = made.__name__ if own else made.__name__.removesuffix("Cell")
     given = dict(options or {})
     if _SIZE not in given and _takes_size(made):
         given[_SIZE] = _DEFAULT_SIZE
@@ -111,8 +122,8 @@ def distinct(contestants: Sequence[Contestant]) -> list[Contestant]:
 
 def _source_of(cell: type[Cell]) -> str:
     """Return FILE.py:CLASS of a class, or its name where no file has it at the top."""
-    if cell in BUILT_IN.values():
-        return next(name for name, known in BUILT_IN.items() if known is cell)
+    if cell in KNOWN.values():
+        return next(name for name, known in KNOWN.items() if known is cell)
     module = sys.modules.get(cell.__module__)
     file = getattr(module, "__file__", None)
     if file is None or not file.endswith(".py") or getattr(module, cell.__qualname__, None) is not cell:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..scan.engines import available
-from .contestants import LABELS, contestant
+from ..train.cells import BUILT_IN
+from .contestants import contestant
 from .jobs import Job
 from .named_tasks import NamedTask
 from .sizes import Size, equal_size
@@ -22,7 +23,7 @@ def speed_job(sizes: Sequence[Size], named: NamedTask) -> Job:
         named: the task, which says how many features come in.
     """
     cells = [size.contestant for size in sizes]
-    known = [contestant(name) for name in LABELS]
+    known = [contestant(name) for name in BUILT_IN]
     there = {cell.source for cell in cells}
     cells += [equal_size(one, named.task, sizes[0].parameters).contestant for one in known if one.source not in there]
     settings = {"engines": available(), "shape": [_LENGTH, _ROWS, named.task.input_size]}
