@@ -73,3 +73,12 @@ def test_a_duration_in_words_is_not_shorter_than_it_was(whole):
 def test_a_budget_that_is_no_time_is_refused(budget):
     with pytest.raises(ConfigError, match="give a time such as 90s, 10m or 1h"):
         seconds(budget)
+
+
+def test_a_cell_that_cannot_be_measured_counts_as_the_slowest_and_a_task_that_nobody_learns_is_refused():
+    settings = Settings((*CELLS, contestant("rnn")), TASKS[:1], 5, (0.01,), 60.0, None, 1)
+    names = [job.name for job in planning.pace_jobs(settings, planning.equal_sizes(settings))]
+    paces = [{"failure": None, "step": 0.1}, {"failure": "step 1: the loss is nan"}, {"failure": None, "step": 0.2}]
+    assert planning.paces_of(settings, dict(zip(names, paces, strict=True))) == [[paces[0], paces[2], paces[2]]]
+    with pytest.raises(ConfigError, match=r"no cell can be trained on Parity\(length=2\): step 1: the loss is nan"):
+        planning.paces_of(settings, dict.fromkeys(names, paces[1]))

@@ -21,7 +21,7 @@ KNOWN: dict[str, type[Cell]] = {
     **{
         name: found
         for name, found in vars(nn).items()
-        if isinstance(found, type) and issubclass(found, Cell) and found is not Cell
+        if isinstance(found, type) and issubclass(found, Cell) and found not in (Cell, nn.LinearCell)
     },
 }
 _SIZE, _DEFAULT_SIZE = "hidden_size", 32

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .. import nn
+from ..core.errors import CellError
 from ..scan import engine
 from ..train import Point, Trial, solve
 from ..train.user_files import where
@@ -159,6 +160,8 @@ def _pace(job: Job, progress: Progress, *, batch_size: int) -> Result:
         wall, cpu = time.perf_counter(), time.process_time()
         trial = solve(job.task.task, job.cells[0].build, steps=steps, **learn)  # type: ignore[union-attr, arg-type]
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        if trial.failure is not None:
+            raise CellError(trial.failure)
         return wall, cpu, trial.seconds / steps
 
     timed(1)  # compiles

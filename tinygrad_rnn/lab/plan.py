@@ -9,14 +9,14 @@ from typing import Any
 
 from ..core.errors import ConfigError
 from .contestants import Contestant
-from .jobs import SCORINGS, Job, seeded
+from .jobs import SCORINGS, Job, Result, seeded
 from .named_tasks import NamedTask
 from .sizes import Size, count, equal_size
 from .speed import speed_job
 from .statistics import LEVEL, least_seeds
 
 BATCH_SIZE = 32
-LEARNING_RATES = (0.002, 0.006, 0.02)
+LEARNING_RATES = (0.003, 0.01, 0.03)
 LEAST_STEPS = 50
 _USED = 0.8  # of the time; the rest is for a machine that slows down
 
@@ -142,6 +142,30 @@ def pace_jobs(settings: Settings, sizes: Sequence[Sequence[Size]]) -> list[Job]:
     ]
 
 
+def paces_of(settings: Settings, measured: Mapping[str, Result]) -> list[list[Pace]]:
+    """Return the paces out of the results of `pace_jobs`.
+
+    Where the measurement of a cell failed, its trials will too and are told then; it counts as the slowest of the
+    others on that task.
+
+    Args:
+        settings: of the study.
+        measured: the results.
+
+    Raises:
+        ConfigError: if all cells failed on a task.
+    """
+    paces: list[list[Pace]] = []
+    for task, named in enumerate(settings.tasks):
+        found = [measured[f"pace-{task}-{cell}"] for cell in range(len(settings.cells))]
+        ended = [result for result in found if result["failure"] is None]
+        if not ended:
+            raise ConfigError(f"no cell can be trained on {named.label}: {found[0]['failure']}")
+        slowest = max(ended, key=lambda result: result["step"])
+        paces.append([result if result["failure"] is None else slowest for result in found])
+    return paces
+
+
 def made(
     settings: Settings, sizes: Sequence[Sequence[Size]], paces: Sequence[Sequence[Pace]], gone: float = 0.0
 ) -> Plan:
@@ -183,7 +207,7 @@ def as_text(plan: Plan) -> str:
     first, *others = (cell.label for cell in settings.cells)
     lines = [
         f"{first} against {', '.join(others)}: {len(plan.trials())} trials = {len(settings.cells)} cells x "
-        f"{len(settings.tasks)} tasks x {len(settings.rates)} learning rates "
+        f"{_several(len(settings.tasks), 'task')} x {_several(len(settings.rates), 'learning rate')} "
         f"({', '.join(f'{rate:g}' for rate in settings.rates)}) x {settings.seeds} seeds",
         f"Equal parameters: every cell gets the hidden_size whose number of parameters, with the read-out, is nearest "
         f"to {first}'s.",
@@ -213,7 +237,7 @@ def power_in_words(settings: Settings) -> str:
     """Return what can be told with so many seeds."""
     comparisons, least = settings.comparisons, least_seeds(settings.comparisons)
     least_p = 2 / math.comb(2 * settings.seeds, settings.seeds)
-    found = f"{settings.seeds} seeds, {comparisons} comparison{'s' * (comparisons != 1)}: the least p, corrected, is "
+    found = f"{settings.seeds} seeds, {_several(comparisons, 'comparison')}: the least p, corrected, is "
     found += f"{min(1.0, comparisons * least_p):.2g}"
     if settings.seeds < least:
         return f"{found}; with so few no difference can be told at the level {LEVEL}, give --seeds {least} or more"
@@ -234,6 +258,10 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min" + (f" {whole % 60} s" if whole % 60 else "")
     return f"{whole // 3600} h" + (f" {math.ceil(whole % 3600 / 60)} min" if whole % 3600 else "")
+
+
+def _several(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _task_work(
@@ -270,6 +298,7 @@ __all__ = [
     "equal_sizes",
     "made",
     "pace_jobs",
+    "paces_of",
     "power_in_words",
     "size_in_words",
 ]

@@ -167,14 +167,7 @@ def _plan(settings: Settings, folder: Folder, before: Mapping[str, Any] | None, 
     jobs = planning.pace_jobs(settings, sizes)
     say(f"Measuring how long a step takes: {len(jobs)} pairs of a cell and a task")
     measured = carry_out(jobs, folder, settings.processes, "measurements", lambda line: None)
-    for job in jobs:
-        if measured[job.name]["failure"] is not None:
-            assert job.task is not None
-            raise ConfigError(f"{job.cells[0].label} on {job.task.label}: {measured[job.name]['failure']}")
-    paces = [
-        [measured[f"pace-{task}-{cell}"] for cell in range(len(settings.cells))] for task in range(len(settings.tasks))
-    ]
-    plan = planning.made(settings, sizes, paces, time.monotonic() - begun)
+    plan = planning.made(settings, sizes, planning.paces_of(settings, measured), time.monotonic() - begun)
     folder.keep_plan(settings, planning.as_json(plan))
     return plan
 
