@@ -14,7 +14,7 @@ from .plan import duration
 from .processes import done
 
 Say = Callable[[str], None]
-_APART = 5.0  # seconds between two lines of progress, at least
+_NEAREST, _FARTHEST = 5.0, 60.0  # seconds between two lines of progress
 
 
 def carry_out(jobs: Sequence[Job], folder: Folder, processes: int, what: str, say: Say) -> dict[str, Result]:
@@ -50,7 +50,7 @@ class _Meter:
         self._shares: dict[str, float] = {}
         self._done = self._ended = self._failed = 0.0
         self._begun = time.monotonic()
-        self._next = _APART
+        self._next = _NEAREST
         self._bar = (
             tqdm(
                 total=100.0,
@@ -83,7 +83,7 @@ class _Meter:
             return
         gone = time.monotonic() - self._begun
         if done > 0 and gone >= self._next and self._ended < self._jobs:
-            self._next = gone + max(_APART, (gone / done) / 10)
+            self._next = gone + min(max(_NEAREST, gone / done / 10), _FARTHEST)
             left = gone * (1 / done - 1)
             self._say(f"{self._what}: {done:.0%} done, about {duration(left)} left; {self._counts()}")
 
