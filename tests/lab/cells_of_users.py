@@ -1,6 +1,7 @@
 """Cells as users write them, right and wrong; the tests import this file by its path, as the command does."""
 
 import os
+import time
 
 import numpy as np
 
@@ -70,12 +71,14 @@ class RootOfZero(Stateless):
         return np.tanh(self.from_input(x)) + np.sqrt(self.offset), h
 
 
-class Dies(Stateless):
-    """Takes its process along, but for the few steps of a measurement, and only where the seed says so."""
+class Stops(Stateless):
+    """Kills its process, or never comes to an end, where the environment says so."""
 
     def forward(self, x, h):
-        if os.environ.get("TINYGRAD_RNN_LAB_WORKER") and os.environ.get("DIE"):
+        if os.environ.get("STOPS") == "dies" and os.environ.get("TINYGRAD_RNN_LAB_WORKER"):
             os.kill(os.getpid(), 9)
+        while os.environ.get("STOPS") == "hangs" and os.environ.get("TINYGRAD_RNN_LAB_WORKER"):
+            time.sleep(0.1)
         return super().forward(x, h)
 
 

@@ -1,5 +1,6 @@
 """Trials in processes: what fails is told and stops nothing else, and what is done is not done again."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -91,11 +92,19 @@ def test_an_exception_of_the_users_is_told_with_its_line(tmp_path):
 
 
 def test_a_process_that_dies_takes_its_own_trial_along_and_no_other(tmp_path, monkeypatch):
-    monkeypatch.setenv("DIE", "1")
-    plan = plan_of([f"{CELLS}:Dies", "gru"], [RECALL], steps=20, seeds=2)
+    monkeypatch.setenv("STOPS", "dies")
+    plan = plan_of([f"{CELLS}:Stops", "gru"], [RECALL], steps=20, seeds=2)
     results = carried_out(plan, tmp_path, processes=2)
     failures = [results[job.name]["failure"] for job in plan.trials()]
     assert failures == ["its process ended by the signal SIGKILL", None] * 2
+
+
+def test_a_trial_that_never_ends_is_ended_and_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("STOPS", "hangs")
+    monkeypatch.setattr(processes, "LEAST_LIMIT", 3.0)
+    (hanging, *_) = plan_of([f"{CELLS}:Stops", "gru"], [RECALL], steps=20, seeds=2).trials()
+    (event,) = done([dataclasses.replace(hanging, work=0.0)], 1)
+    assert event.result == {"failure": "its process was ended, since it took longer than 3 s"}
 
 
 def test_classes_that_no_file_holds_are_trained_in_this_process(monkeypatch):

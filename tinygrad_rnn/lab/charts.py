@@ -116,7 +116,7 @@ def intervals(
             parts.append(f'<circle cx="{across(middle):.1f}" cy="{y}" r="5" fill="{COLOURS[0]}"/>')
     parts.append(_text(left, height - 10, f"← {names[0]}", "start"))
     parts.append(_text(width - 16, height - 10, f"{names[1]} →", "end"))
-    parts.append(_text(across(margin), height - 10, f"{margin:.2g}", "middle"))
+    parts.append(_text(across(0.0), height - 10, f"counts from {margin:.2g}", "middle"))
     return "\n".join([*parts, "</svg>"])
 
 

@@ -19,6 +19,8 @@ from .jobs import Job, Result, perform
 # Tells a file that is imported by such a process that it is: `lab.run` refuses to begin there.
 WORKING = "TINYGRAD_RNN_LAB_WORKER"
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+# Seconds that a job may take at least; otherwise so many times what was expected, since the machine may be busy.
+LEAST_LIMIT, _TIMES_EXPECTED = 120.0, 20.0
 
 
 class Event(NamedTuple):
@@ -119,8 +121,16 @@ class _Lane(threading.Thread):
             self._process = _started()
             if self._stopped.is_set():
                 self._process.kill()
-        process = self._process
+        process, late = self._process, threading.Event()
         assert process.stdin is not None and process.stdout is not None
+        limit = max(LEAST_LIMIT, _TIMES_EXPECTED * job.work)
+
+        def end() -> None:
+            late.set()
+            process.kill()
+
+        alarm = threading.Timer(limit, end)
+        alarm.start()
         try:
             process.stdin.write(json.dumps(job.message()) + "\n")
             process.stdin.flush()
@@ -132,7 +142,11 @@ class _Lane(threading.Thread):
                 self._events.put(Event(job, answer["progress"], None))
         except BrokenPipeError:
             pass
-        return {"failure": f"its process ended {_how(process.wait())}"}
+        finally:
+            alarm.cancel()
+        code = process.wait()
+        how = f"was ended, since it took longer than {limit:.0f} s" if late.is_set() else f"ended {_how(code)}"
+        return {"failure": f"its process {how}"}
 
 
 def _started() -> subprocess.Popen[str]:
