@@ -159,7 +159,7 @@ def test_a_study_does_not_go_on_with_a_file_that_has_changed(tmp_path):
         ({"out": CELLS}, ConfigError, "is a file; give a folder"),
         ({"against": []}, ConfigError, "against is"),
         ({"against": "lstm"}, ConfigError, "give a list"),
-        ({"against": ["transformer"]}, ConfigError, r"give one of rnn, lstm, gru.* or FILE.py:CLASS"),
+        ({"against": ["transformer"]}, ConfigError, r"give rnn, lstm, gru.* FILE.py:CLASS"),
         ({"tasks": ["chess"]}, ConfigError, r"a task is 'chess'; give one of adding"),
         ({"tasks": ["Parity(length=0)"]}, ConfigError, r"Parity\(length=0\) cannot be made.*length is 0"),
         ({"tasks": ["Parity(4)"]}, ConfigError, "write name=value"),
@@ -184,7 +184,7 @@ def test_what_cannot_be_studied_is_refused_in_one_line(tmp_path, arguments, erro
         (f"{CELLS}:Nothing", ConfigError, "defines no class Nothing; its cells are"),
         ("nothing.py:Mine", ConfigError, "there is no file nothing.py"),
         (f"{CELLS}:WrongRule", CellCheckError, "WrongRule is refused: it fails the check gradients"),
-        (nn.Linear, CellError, "give FILE.py:CLASS"),
+        (nn.Linear, CellError, "or a class derived from nn.Cell"),
     ],
 )
 def test_what_is_no_cell_is_refused_in_one_line(tmp_path, cell, error, message):

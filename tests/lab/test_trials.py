@@ -117,7 +117,7 @@ def test_classes_that_no_file_holds_are_trained_in_this_process(monkeypatch):
         return Mine
 
     cell = contestant(made(), {"hidden_size": 4})
-    assert not cell.has_file
+    assert not cell.is_importable
     settings = {"steps": 10, "scorings": 1, "lr": 0.01, "seed": 0, "batch_size": 4}
     (event,) = done([Job("a", "trial", (cell,), named_task("Parity(length=2)"), settings)], 2)
     assert event.result["failure"] is None

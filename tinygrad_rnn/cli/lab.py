@@ -27,7 +27,7 @@ def add_options(commands: Any, whole: Callable[[str], int]) -> None:
         "a report. Executes the files that are named. The same command with --out of a study that was stopped goes on.",
         allow_abbrev=False,
     )
-    parser.add_argument("cell", metavar="FILE.py:CLASS", help="the cell, a class derived from nn.Cell")
+    parser.add_argument("cell", metavar="FILE.py:CLASS", help="the cell, a class derived from nn.Cell; or MODULE:CLASS")
     parser.add_argument(
         "--init", default="", metavar="NAME=VALUE,…", help="arguments of the class (default: hidden_size=32)"
     )
@@ -35,7 +35,7 @@ def add_options(commands: Any, whole: Callable[[str], int]) -> None:
         "--against",
         default="lstm,gru",
         metavar="CELLS",
-        help="lstm, gru, rnn or FILE.py:CLASS, with commas between (default: lstm,gru)",
+        help="lstm, gru, rnn, a cell of nn by its class, or FILE.py:CLASS, with commas between (default: lstm,gru)",
     )
     parser.add_argument(
         "--tasks",

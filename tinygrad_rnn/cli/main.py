@@ -67,9 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
             elif options.command == "doctor":
                 print(as_json(examine()) if options.json else as_text(examine()))
             else:
-                raise ConfigError(
-                    f"give a command: train, sample, draw, explore, lab or doctor (see {program} --help)"
-                )
+                raise ConfigError(f"give a command: train, sample, draw, explore, lab or doctor (see {program} --help)")
             sys.stdout.flush()
             return 0
     except KeyboardInterrupt as interrupt:

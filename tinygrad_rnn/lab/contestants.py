@@ -15,15 +15,30 @@ from ..nn import Cell
 from ..train.cells import BUILT_IN
 from ..train.user_files import CELL, import_class, where
 
+
+def _arguments(made: Callable[..., Any]) -> list[str]:
+    """Return the names of the arguments of a class."""
+    try:
+        return list(inspect.signature(made).parameters)
+    except (TypeError, ValueError):
+        return []
+
+
+def _is_whole(cell: type[Cell]) -> bool:
+    """Whether a cell has a step of its own and is made of sizes, as bases and wrappers are not."""
+    return cell.forward is not Cell.forward and next(iter(_arguments(cell)), "") == "input_size"
+
+
 # The cells that have a name: those of the command `train`, and all of nn by their classes.
 KNOWN: dict[str, type[Cell]] = {
     **{name: found for name, found in BUILT_IN.items() if isinstance(found, type)},
     **{
         name: found
         for name, found in vars(nn).items()
-        if isinstance(found, type) and issubclass(found, Cell) and found not in (Cell, nn.LinearCell)
+        if isinstance(found, type) and issubclass(found, Cell) and _is_whole(found)
     },
 }
+_CHOICE = f"{', '.join(BUILT_IN)}, a cell of nn such as LSTMCell"
 _SIZE, _DEFAULT_SIZE = "hidden_size", 32
 
 
@@ -33,8 +48,8 @@ class Contestant:
 
     Args:
         label: its name in the report.
-        source: "lstm", a cell of `nn` by its class, or "FILE.py:CLASS"; the label again where the class lives in this
-            process alone.
+        source: "lstm", a cell of `nn` by its class, "FILE.py:CLASS" or "MODULE:CLASS"; the label again where
+            the class lives in this process alone.
         make: the class, called with the number of input features and the options.
         options: all arguments of the class but the first.
         own: whether it is the user's, so that it has to pass the checks.
@@ -47,9 +62,9 @@ class Contestant:
     own: bool
 
     @property
-    def has_file(self) -> bool:
+    def is_importable(self) -> bool:
         """Whether another process finds the class by its source."""
-        return self.source in KNOWN or self.source.rpartition(":")[0].endswith(".py")
+        return self.source in KNOWN or ":" in self.source
 
     def build(self, features: int, **other: Any) -> Cell:
         """Return a cell.
@@ -80,7 +95,8 @@ def contestant(cell: str | type[Cell], options: Mapping[str, Any] | None = None)
     """Return a cell that takes part, by its name or class.
 
     Args:
-        cell: "lstm", "gru", "rnn", a cell of `nn` such as "LSTMCell", "FILE.py:CLASS", or a class of `nn.Cell`.
+        cell: "lstm", "gru", "rnn", a cell of `nn` such as "LSTMCell", "FILE.py:CLASS", "MODULE:CLASS", or a
+            class of `nn.Cell`.
         options: arguments of the class; a `hidden_size` that is missing is 32.
 
     Raises:
@@ -92,18 +108,18 @@ def contestant(cell: str | type[Cell], options: Mapping[str, Any] | None = None)
         Contestant(label='GRU', source='gru', options={'hidden_size': 8}, own=False)
     """
     if isinstance(cell, str) and cell not in KNOWN:
-        made = import_class(CELL, cell, f"one of {', '.join(KNOWN)}")
+        made = import_class(CELL, cell, _CHOICE)
         file, _, name = cell.rpartition(":")
-        source = f"{Path(file).resolve()}:{name}"
+        source = f"{Path(file).resolve()}:{name}" if file.endswith(".py") else cell
     elif isinstance(cell, str) or (isinstance(cell, type) and issubclass(cell, Cell)):
         made = KNOWN[cell] if isinstance(cell, str) else cell
         source = _source_of(made)
     else:
-        raise CellError(f"a cell is {cell!r}; give FILE.py:CLASS, {', '.join(KNOWN)}, or a class derived from nn.Cell")
+        raise CellError(f"a cell is {cell!r}; give {_CHOICE}, FILE.py:CLASS, or a class derived from nn.Cell")
     own = source not in KNOWN
     label = made.__name__ if own else made.__name__.removesuffix("Cell")
     given = dict(options or {})
-    if _SIZE not in given and _takes_size(made):
+    if _SIZE not in given and _SIZE in _arguments(made):
         given[_SIZE] = _DEFAULT_SIZE
     return Contestant(label, source, made, given, own)
 
@@ -115,7 +131,7 @@ def distinct(contestants: Sequence[Contestant]) -> list[Contestant]:
         label, number = one.label, 2
         while label in {other.label for other in found}:
             label, number = f"{one.label} {number}", number + 1
-        source = one.source if one.has_file else label
+        source = one.source if one.is_importable else label
         found.append(Contestant(label, source, one.make, one.options, one.own))
     return found
 
@@ -129,10 +145,3 @@ def _source_of(cell: type[Cell]) -> str:
     if file is None or not file.endswith(".py") or getattr(module, cell.__qualname__, None) is not cell:
         return cell.__name__
     return f"{Path(file).resolve()}:{cell.__qualname__}"
-
-
-def _takes_size(made: Callable[..., Any]) -> bool:
-    try:
-        return _SIZE in inspect.signature(made).parameters
-    except (TypeError, ValueError):
-        return False

@@ -50,9 +50,9 @@ class Job:
     work: float = 0.0
 
     @property
-    def has_files(self) -> bool:
+    def are_importable(self) -> bool:
         """Whether another process finds cells and task by their names."""
-        return all(cell.has_file for cell in self.cells) and (self.task is None or self.task.has_file)
+        return all(cell.is_importable for cell in self.cells) and (self.task is None or self.task.is_importable)
 
     def message(self) -> dict[str, Any]:
         """Return what another process makes the job of, as JSON holds it; it tells what was asked for, too."""

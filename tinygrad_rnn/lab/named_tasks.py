@@ -49,7 +49,7 @@ class NamedTask:
     task: Task = field(compare=False, repr=False)
 
     @property
-    def has_file(self) -> bool:
+    def is_importable(self) -> bool:
         """Whether another process finds the task by its source."""
         return bool(_parts(self.source))
 
@@ -58,7 +58,8 @@ def named_task(task: str | Task | type[Task]) -> NamedTask:
     """Return a task by its name, by its class with arguments, by FILE.py:CLASS, or as it is.
 
     Args:
-        task: "adding", "Adding(length=20)" of `data.tasks`, "my_task.py:Mine", "my_task.py:Mine(length=20)"; or a task.
+        task: "adding", "Adding(length=20)" of `data.tasks`, "FILE.py:CLASS" or "MODULE:CLASS", with arguments or
+            without; or a task.
 
     Raises:
         ConfigError, DataError: if there is no such task, or it cannot be made.
@@ -76,29 +77,31 @@ def named_task(task: str | Task | type[Task]) -> NamedTask:
     if parts is None:
         raise ConfigError(
             f"a task is {task!r}; give one of {', '.join(TASKS)}, a class of tinygrad_rnn.data.tasks such as "
-            "Adding(length=20), or FILE.py:CLASS"
+            "Adding(length=20), FILE.py:CLASS, or MODULE:CLASS"
         )
     name, arguments = parts
     if name in TASKS and not arguments:
         return NamedTask(name, task, TASKS[name]())
-    file = name.rpartition(":")[0]
-    made: Any = import_class(TASK, name, "a task") if file else getattr(tasks, name, TASKS.get(name))
+    source = name.rpartition(":")[0]
+    made: Any = import_class(TASK, name, "a task") if source else getattr(tasks, name, TASKS.get(name))
     try:
         found = made(**arguments)
     except Exception as error:
-        raise ConfigError(f"the task {task} cannot be made: {where(error, Path(file))}") from error
+        raise ConfigError(f"the task {task} cannot be made: {where(error, Path(source))}") from error
     if not isinstance(found, Task):
         raise ConfigError(f"the task {task} is a {type(found).__name__}; give a class derived from tasks.Task")
-    shown = task[len(file) + 1 :] if file else task
-    return NamedTask(shown, f"{Path(file).resolve()}:{shown}" if file else task, found)
+    if not source:
+        return NamedTask(task, task, found)
+    shown = task[len(source) + 1 :]
+    return NamedTask(shown, f"{Path(source).resolve() if source.endswith('.py') else source}:{shown}", found)
 
 
 def _parts(text: str) -> tuple[str, dict[str, Any]] | None:
     """Return name and keyword arguments of a task; None where the text names none."""
-    matched = re.fullmatch(r"(?:(?P<file>.+\.py):)?(?P<name>[\w-]+)(?:\((?P<arguments>[^()]*)\))?", text)
+    matched = re.fullmatch(r"(?:(?P<source>[^()]+):)?(?P<name>[\w-]+)(?:\((?P<arguments>[^()]*)\))?", text)
     if matched is None:
         return None
-    file, name = matched["file"], matched["name"]
-    if file is None and name not in TASKS and not isinstance(getattr(tasks, name, None), type):
+    source, name = matched["source"], matched["name"]
+    if source is None and name not in TASKS and not isinstance(getattr(tasks, name, None), type):
         return None
-    return (f"{file}:{name}" if file else name), keywords(matched["arguments"] or "")
+    return (f"{source}:{name}" if source else name), keywords(matched["arguments"] or "")

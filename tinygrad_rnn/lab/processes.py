@@ -46,7 +46,7 @@ def done(jobs: Sequence[Job], processes: int) -> Iterator[Event]:
         jobs: are begun in this order.
         processes: how many at a time.
     """
-    if all(job.has_files for job in jobs):
+    if all(job.are_importable for job in jobs):
         yield from _elsewhere(jobs, min(processes, len(jobs)))
         return
     for job in jobs:

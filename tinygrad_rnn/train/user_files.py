@@ -50,9 +50,9 @@ def import_class(kind: Kind, name: str, known: str) -> type[Any]:
 
     Example:
         >>> from tinygrad_rnn.train.user_files import CELL, import_class
-        >>> import_class(CELL, "transformer", "one of rnn, lstm")
+        >>> import_class(CELL, "transformer", "rnn, lstm")
         Traceback (most recent call last):
-        tinygrad_rnn.core.errors.ConfigError: cell is 'transformer'; give one of rnn, lstm, FILE.py:CLASS or MODULE:CLASS
+        tinygrad_rnn.core.errors.ConfigError: cell is 'transformer'; give rnn, lstm, FILE.py:CLASS or MODULE:CLASS
     """
     source, _, class_name = name.rpartition(":")
     if not class_name or not (source.endswith(".py") or _is_module(source)):
