@@ -13,7 +13,7 @@ from ..core.errors import TinygradRNNError
 from ..core.tree import tree_flatten, tree_map
 from ..nn import Cell
 from ..scan import engine
-from .page import Html, figure, heading, paragraph, preformatted
+from .page import Html, figure, heading, paragraph, preformatted, textbook
 
 
 def anatomy(cell: Cell, features: int) -> list[Html]:
@@ -28,10 +28,18 @@ def anatomy(cell: Cell, features: int) -> list[Html]:
 
 
 def _picture(cell: Cell, x: Any) -> list[Html]:
+    """Return the cell as a textbook draws it, and its graph folded away."""
+    state = cell.initial_state(1)
     try:
-        return [figure(viz.draw(cell, x, cell.initial_state(1)).svg())]
-    except viz.LayoutError as error:
-        return [paragraph(f"There is no picture: {error}")]
+        parts = [textbook(viz.draw_cell(cell, x, state).svg())]
+    except TinygradRNNError as error:
+        parts = [paragraph(f"There is no textbook picture: {error}")]
+    try:
+        graph = figure(viz.draw(cell, x, state).svg())
+    except TinygradRNNError as error:
+        return [*parts, paragraph(f"There is no picture of the graph: {error}")]
+    summary = "<summary>Its graph, with the shapes for one row</summary>"
+    return [*parts, Html(f"<details>{summary}{graph}</details>")]
 
 
 def _equations(cell: Cell, x: Any) -> list[Html]:

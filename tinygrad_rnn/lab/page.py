@@ -29,6 +29,7 @@ tr:target td, tr:target { background: #fff3c4; }
 .charts svg { width: 460px; height: auto; max-width: 100%; }
 .wide { overflow-x: auto; }
 .wide svg { max-width: 100%; height: auto; }
+.cell svg { height: 280px; width: auto; max-width: 100%; }
 .chart svg { width: 560px; height: auto; max-width: 100%; }
 math { font-size: 1.1em; margin: .5em 0; }
 mtd[columnalign="right"] { text-align: right; }
@@ -101,6 +102,11 @@ def preformatted(text: str) -> Html:
 def figure(svg: str) -> Html:
     """Return a picture that may be wider than the page."""
     return Html(f'<div class="wide">{svg[svg.index("<svg") :]}</div>')
+
+
+def textbook(svg: str) -> Html:
+    """Return the picture of a cell, large enough to be read."""
+    return Html(f'<div class="cell">{svg[svg.index("<svg") :]}</div>')
 
 
 def chart(svg: str) -> Html:
