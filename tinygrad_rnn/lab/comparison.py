@@ -14,6 +14,7 @@ from .plan import Settings
 from .statistics import LEVEL, Shift, holm, median_interval, rank_test, ranks, seeds_to_tell, shift
 
 BETTER, WORSE, SAME, UNKNOWN, NEITHER = "better", "worse", "no difference", "cannot tell", "both failed"
+LITTLE = "by less than counts"
 _MARGIN = 0.1
 MANY_SEEDS = 1000
 
@@ -75,10 +76,15 @@ class Comparison:
     answer: str
     seeds: int | None
 
+    @property
+    def counts(self) -> bool:
+        """Whether the shift may be as large as the margin."""
+        return not (-self.margin <= self.shift.low and self.shift.high <= self.margin)
+
     def in_words(self) -> str:
-        """Return the answer, with the number of seeds where it cannot be told."""
+        """Return the answer, whether a difference is smaller than counts, and how many seeds would tell."""
         if self.seeds is None:
-            return self.answer
+            return self.answer if self.counts or self.answer not in (BETTER, WORSE) else f"{self.answer}, {LITTLE}"
         many = self.seeds > MANY_SEEDS
         return f"{self.answer}, needs {'more than' if many else 'about'} {min(self.seeds, MANY_SEEDS):,} seeds"
 
@@ -118,7 +124,8 @@ def comparisons(settings: Settings, cells: Cells, question: str) -> list[Compari
 
     A difference is told where the p-value, corrected for all comparisons of the question, is at most 0.05. "No
     difference" is told where it is not, and the 95 % interval of the shift lies within the margin: a tenth of the
-    error of the task's baseline. Otherwise it cannot be told.
+    error of the task's baseline. Otherwise it cannot be told. A difference whose interval lies within the margin is
+    less than counts.
 
     Args:
         settings: of the study.

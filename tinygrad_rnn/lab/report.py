@@ -20,13 +20,14 @@ from .subject import FEATURES, small
 from .verdict import Sentence
 
 _METHOD = (
-    "Every seed is a repetition of the whole procedure: all learning rates are tried, validation chooses one of them "
-    "and its best moment, and the test is taken once, with these weights. No two cells share random numbers, so the "
-    "seeds of two cells are independent samples. Their test errors are compared by the exact rank-sum test; a trial "
-    "that fails ranks last. The p-values of all comparisons of a question are corrected by Holm's method. A difference "
-    "is told at 0.05. No difference is told where the 95 % interval of the shift (Hodges and Lehmann), which is not "
-    "corrected, lies within the margin, a tenth of the error of a trivial predictor. Otherwise it cannot be told, and "
-    "the number of seeds that would tell is estimated."
+    "Every seed is a repetition of the whole procedure: all learning rates are tried, validation chooses one of "
+    "them and its best moment, and the test is taken once, with these weights. No two cells share random numbers, "
+    "so the seeds of two cells are independent samples. Their test errors are compared by the exact rank-sum test; "
+    "a trial that fails ranks last. The p-values of all comparisons of a question are corrected by Holm's method. A "
+    "difference is told at 0.05; one whose interval lies within the margin is less than counts. No difference is "
+    "told where the 95 % interval of the shift (Hodges and Lehmann), which is not corrected, lies within the "
+    "margin, a tenth of the error of a trivial predictor. Otherwise it cannot be told, and the number of seeds that "
+    "would tell is estimated."
 )
 
 

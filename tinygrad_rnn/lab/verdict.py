@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .comparison import BETTER, NEITHER, SAME, UNKNOWN, WORSE
+from .comparison import BETTER, LITTLE, NEITHER, SAME, UNKNOWN, WORSE
 from .memory import MOMENTS
 from .outcomes import PARAMETERS, TIME
 from .rows import Row, Rows
@@ -79,7 +79,8 @@ def _listed(matching: Sequence[Row]) -> str:
     """Return the others, each with the tasks: "LSTM on adding and order"."""
     tasks: dict[str, list[str]] = {}
     for row in matching:
-        tasks.setdefault(row["against"], []).append(row["task"])
+        little = f" ({LITTLE})" if row["answer"].endswith(LITTLE) else ""
+        tasks.setdefault(row["against"], []).append(row["task"] + little)
     return _joined([f"{other} on {_joined(names)}" for other, names in tasks.items()])
 
 
