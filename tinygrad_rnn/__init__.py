@@ -4,7 +4,7 @@ NumPy's functions and operators work on tensors; this namespace adds only what N
 library tinygrad.
 """
 
-from . import data, interop, nn, optim, testing, train, viz
+from . import data, interop, lab, nn, optim, testing, train, viz
 from .core import (
     Graph,
     Node,
@@ -58,6 +58,7 @@ __all__ = [
     "jacobian",
     "jvp",
     "keep_values",
+    "lab",
     "linear_recurrence",
     "log_softmax",
     "logsumexp",

@@ -6,7 +6,7 @@ import pytest
 
 from tinygrad_rnn import nn, train
 from tinygrad_rnn.core.errors import CellError, ConfigError
-from tinygrad_rnn.train.cells import where
+from tinygrad_rnn.train.user_files import where
 
 CELL = """
 from neighbour import size

@@ -11,8 +11,9 @@ import numpy as np
 from .. import nn, train, viz
 from ..core import Tensor, random
 from ..core.errors import CellError, ConfigError, TinygradRNNError
-from ..train.cells import BUILT_IN, CellClass, where
+from ..train.cells import BUILT_IN, CellClass
 from ..train.model import make_cell
+from ..train.user_files import where
 
 # Enough steps to fold, and few enough to be drawn in full.
 _STEPS, _INPUT, _HIDDEN = 10, 3, 4

@@ -1,4 +1,4 @@
-"""The command `tinygrad-rnn`: train, sample, draw, explore, doctor."""
+"""The command `tinygrad-rnn`: train, sample, draw, explore, lab, doctor."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from tqdm import tqdm
 
 from .. import train, viz
 from ..core.errors import ConfigError, TinygradRNNError
-from ..train.cells import BUILT_IN, where
+from ..train.cells import BUILT_IN
 from ..train.files import replace
+from ..train.user_files import where
+from . import lab
 from .doctor import as_json, as_text, examine
 from .draw import draw
 from .explore import explore
@@ -60,10 +62,12 @@ def main(arguments: list[str] | None = None) -> int:
                 _draw_picture(options)
             elif options.command == "explore":
                 _explore(options)
+            elif options.command == "lab":
+                lab.study(options, program, _say)
             elif options.command == "doctor":
                 print(as_json(examine()) if options.json else as_text(examine()))
             else:
-                raise ConfigError(f"give a command: train, sample, draw, explore or doctor (see {program} --help)")
+                raise ConfigError(f"give a command: train, sample, draw, explore, lab or doctor (see {program} --help)")
             sys.stdout.flush()
             return 0
     except KeyboardInterrupt as interrupt:

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 from ..core.errors import ConfigError
 from ..train import Config
 from ..train.config import LEARNING_RATES, SCHEDULES
+from . import lab
 
 _DEFAULT = Config()
 
@@ -129,6 +130,7 @@ def parser(program: str) -> argparse.ArgumentParser:
         metavar="FILE",
         help="ends in .svg, .png, .pdf, .html or .dot (default: graph.svg)",
     )
+    lab.add_options(commands, _whole)
     doctor = commands.add_parser(
         "doctor",
         help="say what was found on this machine, how fast its products are, and what would help",

@@ -1,0 +1,147 @@
+"""The cells that take part, by name, file or class."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .. import nn
+from ..core.errors import CellError
+from ..nn import Cell
+from ..train.cells import BUILT_IN
+from ..train.user_files import CELL, import_class, where
+
+
+def _arguments(made: Callable[..., Any]) -> list[str]:
+    """Return the names of the arguments of a class."""
+    try:
+        return list(inspect.signature(made).parameters)
+    except (TypeError, ValueError):
+        return []
+
+
+def _is_whole(cell: type[Cell]) -> bool:
+    """Whether a cell has a step of its own and is made of sizes, as bases and wrappers are not."""
+    return cell.forward is not Cell.forward and next(iter(_arguments(cell)), "") == "input_size"
+
+
+# The cells that have a name: those of the command `train`, and all of nn by their classes.
+KNOWN: dict[str, type[Cell]] = {
+    **{name: found for name, found in BUILT_IN.items() if isinstance(found, type)},
+    **{
+        name: found
+        for name, found in vars(nn).items()
+        if isinstance(found, type) and issubclass(found, Cell) and _is_whole(found)
+    },
+}
+_CHOICE = f"{', '.join(BUILT_IN)}, a cell of nn such as LSTMCell"
+_SIZE, _DEFAULT_SIZE = "hidden_size", 32
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A cell that takes part.
+
+    Args:
+        label: its name in the report.
+        source: "lstm", a cell of `nn` by its class, "FILE.py:CLASS" or "MODULE:CLASS"; the label again where
+            the class lives in this process alone.
+        make: the class, called with the number of input features and the options.
+        options: all arguments of the class but the first.
+        own: whether it is the user's, so that it has to pass the checks.
+    """
+
+    label: str
+    source: str
+    make: Callable[..., Cell] = field(compare=False, repr=False)
+    options: Mapping[str, Any]
+    own: bool
+
+    @property
+    def is_importable(self) -> bool:
+        """Whether another process finds the class by its source."""
+        return self.source in KNOWN or ":" in self.source
+
+    def build(self, features: int, **other: Any) -> Cell:
+        """Return a cell.
+
+        Args:
+            features: of its input.
+            other: options in place of its own.
+
+        Raises:
+            CellError: if its class cannot be called like this, or returns no cell; with file and line.
+        """
+        options = {**self.options, **other}
+        try:
+            cell = self.make(features, **options)
+        except Exception as error:
+            file = Path(self.source.rpartition(":")[0])
+            given = ", ".join([str(features), *(f"{name}={value!r}" for name, value in options.items())])
+            raise CellError(
+                f"{self.label}({given}) failed: {where(error, file)}; write def __init__(self, input_size, "
+                "hidden_size), and give other arguments by --init name=value"
+            ) from error
+        if not isinstance(cell, Cell):
+            raise CellError(f"{self.label} made a {type(cell).__name__}; write `class {self.label}(nn.Cell)`")
+        return cell
+
+
+def contestant(cell: str | type[Cell], options: Mapping[str, Any] | None = None) -> Contestant:
+    """Return a cell that takes part, by its name or class.
+
+    Args:
+        cell: "lstm", "gru", "rnn", a cell of `nn` such as "LSTMCell", "FILE.py:CLASS", "MODULE:CLASS", or a
+            class of `nn.Cell`.
+        options: arguments of the class; a `hidden_size` that is missing is 32.
+
+    Raises:
+        ConfigError, CellError: if there is no such cell.
+
+    Example:
+        >>> from tinygrad_rnn.lab.contestants import contestant
+        >>> contestant("gru", {"hidden_size": 8})
+        Contestant(label='GRU', source='gru', options={'hidden_size': 8}, own=False)
+    """
+    if isinstance(cell, str) and cell not in KNOWN:
+        made = import_class(CELL, cell, _CHOICE)
+        file, _, name = cell.rpartition(":")
+        source = f"{Path(file).resolve()}:{name}" if file.endswith(".py") else cell
+    elif isinstance(cell, str) or (isinstance(cell, type) and issubclass(cell, Cell)):
+        made = KNOWN[cell] if isinstance(cell, str) else cell
+        source = _source_of(made)
+    else:
+        raise CellError(f"a cell is {cell!r}; give {_CHOICE}, FILE.py:CLASS, or a class derived from nn.Cell")
+    own = source not in KNOWN
+    label = made.__name__ if own else made.__name__.removesuffix("Cell")
+    given = dict(options or {})
+    if _SIZE not in given and _SIZE in _arguments(made):
+        given[_SIZE] = _DEFAULT_SIZE
+    return Contestant(label, source, made, given, own)
+
+
+def distinct(contestants: Sequence[Contestant]) -> list[Contestant]:
+    """Return the contestants with labels that differ: LSTM, LSTM 2."""
+    found: list[Contestant] = []
+    for one in contestants:
+        label, number = one.label, 2
+        while label in {other.label for other in found}:
+            label, number = f"{one.label} {number}", number + 1
+        source = one.source if one.is_importable else label
+        found.append(Contestant(label, source, one.make, one.options, one.own))
+    return found
+
+
+def _source_of(cell: type[Cell]) -> str:
+    """Return FILE.py:CLASS of a class, or its name where no file has it at the top."""
+    if cell in KNOWN.values():
+        return next(name for name, known in KNOWN.items() if known is cell)
+    module = sys.modules.get(cell.__module__)
+    file = getattr(module, "__file__", None)
+    if file is None or not file.endswith(".py") or getattr(module, cell.__qualname__, None) is not cell:
+        return cell.__name__
+    return f"{Path(file).resolve()}:{cell.__qualname__}"
