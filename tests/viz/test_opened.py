@@ -96,6 +96,32 @@ def test_steps_of_changed_parameters_are_refused():
         opened(tg.Graph.of(np.sum(y)))
 
 
+@pytest.mark.parametrize("is_trained", [True, False])
+def test_steps_are_refused_even_where_what_changed_does_not_matter_to_the_first_one(is_trained):
+    # The state begins with zeros, so the first step gives the same whatever the weight of the state is.
+    layer = nn.RNN(5, 6)
+    weight = dict(layer.named_parameters())["cells.0.from_state.weight"]
+    weight.requires_grad_(is_trained)
+    with tg.engine("numpy"):
+        loss = np.sum(layer(X.astype(np.float32))[0])
+    before = weight.data.copy()
+    weight.assign(before + 1)
+    with pytest.raises(GraphError, match="changed in between"):
+        opened(tg.Graph.of(loss))
+    loss.backward()
+    assert len(opened(tg.Graph.of(loss))) > 20  # no values are left that could be wrong
+
+
+def test_steps_of_parameters_that_were_given_the_value_that_they_have_are_shown():
+    layer = nn.RNN(5, 6)
+    with tg.engine("numpy"):
+        loss = np.sum(layer(X.astype(np.float32))[0])
+    kept = [parameter.data for parameter in layer.parameters()]
+    for parameter, value in zip(layer.parameters(), kept, strict=True):
+        parameter.assign(value)
+    assert len(opened(tg.Graph.of(loss))) > 20
+
+
 def test_a_constant_result_of_a_step_is_no_longer_part_of_the_graph():
     w = tg.Tensor(2.0, requires_grad=True, name="w")
     texts = []

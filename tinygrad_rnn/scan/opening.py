@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -28,15 +29,25 @@ class Origin:
         mask: (time, batch), rows that before a step go back to the initial state where it is False; the inputs are then
             a pair with the mask behind them. None where there is none.
         draws: how many inputs, behind the others, are random numbers.
+        captured: what the step reads from outside, such as its weights.
     """
 
-    __slots__ = ("_draws", "_inputs", "_mask", "_state", "_states_too", "_step")
+    __slots__ = ("_captured", "_draws", "_inputs", "_mask", "_state", "_states_too", "_step")
 
     def __init__(
-        self, step: Any, state: TreeDef, inputs: TreeDef, states_too: bool, mask: Mask | None, draws: int
+        self,
+        step: Any,
+        state: TreeDef,
+        inputs: TreeDef,
+        states_too: bool,
+        mask: Mask | None,
+        draws: int,
+        captured: Sequence[Any],
     ) -> None:
         self._step, self._state, self._inputs = step, state, inputs
         self._states_too, self._mask, self._draws = states_too, mask, draws
+        # Weak, or a loop would keep the weights of before an update alive.
+        self._captured = [(value, weakref.ref(value._data)) for value in captured if isinstance(value, Tensor)]
 
     def __repr__(self) -> str:
         return name_of(self._step)
@@ -51,8 +62,10 @@ class Origin:
             For each result of the loop, by number, the output that it is now; None for one that is constant.
 
         Raises:
-            GraphError: if the first step gives another result than it gave then.
+            GraphError: if a parameter has another value than it had then, or the first step gives another result.
         """
+        if node.args is not None and any(_is_changed(value, before()) for value, before in self._captured):
+            raise self._error()
         time, reverse = node.params["time"], node.params["reverse"]
         leaves = _inputs(node)
         carry = len(node.params["step"].carry)
@@ -85,10 +98,20 @@ class Origin:
             a, b = before[t], now._data[t]
             near = float(np.finfo(a.dtype).eps) ** 0.5 if a.dtype.kind == "f" else 0.0
             if a.shape != b.shape or not np.allclose(a, b, rtol=near, atol=near, equal_nan=True):
-                raise GraphError(
-                    f"{self!r} does not give now what it gave when the loop ran, so its steps cannot be shown: its "
-                    "parameters or settings were changed in between; look before the change, or run the loop again"
-                )
+                raise self._error()
+
+    def _error(self) -> GraphError:
+        return GraphError(
+            f"{self!r} does not give now what it gave when the loop ran, so its steps cannot be shown: its "
+            "parameters or settings were changed in between; look before the change, or run the loop again"
+        )
+
+
+def _is_changed(value: Tensor, before: Array | None) -> bool:
+    """Return whether a tensor has another value than the array, which is None where nothing keeps it any more."""
+    if value._data is before:
+        return False
+    return before is None or not np.array_equal(value._data, before, equal_nan=before.dtype.kind == "f")
 
 
 def _inputs(node: Node) -> list[Tensor]:
