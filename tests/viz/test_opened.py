@@ -112,6 +112,17 @@ def test_steps_are_refused_even_where_what_changed_does_not_matter_to_the_first_
     assert len(opened(tg.Graph.of(loss))) > 20  # no values are left that could be wrong
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_steps_of_a_layer_that_trains_no_longer_or_only_now_are_refused(training):
+    # Dropout of the state: the first step has zeros there, and gives the same with and without.
+    layer = nn.Recurrent(DropsOut(5, 6)).train(training)
+    with tg.engine("numpy"):
+        loss = np.sum(layer(X.astype(np.float32))[0])
+    layer.train(not training)
+    with pytest.raises(GraphError, match="settings were changed in between"):
+        opened(tg.Graph.of(loss))
+
+
 def test_steps_of_parameters_that_were_given_the_value_that_they_have_are_shown():
     layer = nn.RNN(5, 6)
     with tg.engine("numpy"):

@@ -62,7 +62,8 @@ class Origin:
             For each result of the loop, by number, the output that it is now; None for one that is constant.
 
         Raises:
-            GraphError: if a parameter has another value than it had then, or the first step gives another result.
+            GraphError: if a parameter has another value than it had then, the first step gives another result, or the
+                steps draw other random numbers.
         """
         if node.args is not None and any(_is_changed(value, before()) for value, before in self._captured):
             raise self._error()
@@ -74,13 +75,15 @@ class Origin:
         xs = tree_unflatten(self._inputs, leaves[carry : len(leaves) - self._draws])
         xs = xs if self._mask is None else xs[0]
         numbers = _in_order(draws, time, reverse)
-        token = random.instead.set(lambda shape: next(numbers))
+        token = random.instead.set(lambda shape: self._drawn(numbers, shape))
         try:
             with again(node.modes), np.errstate(all="ignore"):
                 ys, states, last = run_eager(self._step, state, xs, time, reverse, self._states_too, self._mask)
         finally:
             random.instead.reset(token)
         results = tree_flatten((ys, states) if self._states_too else ys)[0]
+        if next(numbers, None) is not None:
+            raise self._error()
         if node.args is not None:
             self._compare(node, results, time - 1 if reverse else 0)
         places = [*range(len(results)), *range(len(node.specs) - carry, len(node.specs))]
@@ -89,6 +92,12 @@ class Origin:
             (place, None if leaf.node is None else (leaf.node, leaf._index))
             for place, leaf in zip(places, every, strict=True)
         ]
+
+    def _drawn(self, numbers: Iterator[Array], shape: tuple[int, ...]) -> Array:
+        array = next(numbers, None)
+        if array is None or array.shape != shape:
+            raise self._error()
+        return array
 
     def _compare(self, node: Node, results: list[Any], t: int) -> None:
         """Compare the results of the first step, before which nothing can have grown apart."""
