@@ -143,6 +143,14 @@ def test_a_loop_that_reads_another_step_by_step_says_so():
     assert source.count("label=<&#160; each t &#160;>") == 1
 
 
+@pytest.mark.parametrize("engine", available())
+def test_a_start_that_one_reader_keeps_and_another_does_not_is_one_start(engine):
+    with tg.engine(engine):
+        y, _ = nn.GRU(3, 4)(np.ones((6, 2, 3), np.float32))
+    source = viz.draw(np.sum(y)).source
+    assert "one for each t" not in source and source.count("label=<zeros<") == 1
+
+
 def test_constants_that_differ_from_step_to_step_say_so():
     def differing(h):
         for t in range(6):
