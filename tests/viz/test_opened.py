@@ -57,6 +57,18 @@ def test_a_compiled_loop_opens_into_the_very_graph_of_the_eager_one(name, length
     assert str(opened(tg.Graph.of(loss))) == str(tg.Graph.of(freed))
 
 
+@pytest.mark.parametrize("engine", COMPILED)
+def test_the_last_states_of_rows_of_different_lengths_come_from_the_same_graph(engine):
+    texts = []
+    for name in ("eager", engine):
+        tg.random.seed(0)
+        layer = nn.LSTM(5, 6, num_layers=2, bidirectional=True).astype(np.float64)
+        with tg.engine(name):
+            _, (h, c) = layer(X, lengths=[4, 2, 0])
+        texts.append(str(opened(tg.Graph.of(np.sum(h * h) + np.sum(c)))))
+    assert texts[0] == texts[1]
+
+
 def test_a_graph_without_loops_is_left_as_it_is():
     graph = tg.Graph.of(loss_of(LAYERS["rnn"], "eager"))
     assert opened(graph) is graph
