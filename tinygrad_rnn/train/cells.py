@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-from ..core.errors import CellError, ConfigError
+from ..core.errors import CellError, ConfigError, TinygradRNNError
 from ..nn import Cell, GRUCell, LSTMCell, RNNCell
 
 CellClass = Callable[[int, int], Cell]
@@ -85,6 +87,22 @@ def _import(name: str, source: str) -> ModuleType:
         raise CellError(f"{source} failed while it was imported: {type(error).__name__}: {text}") from error
     finally:
         sys.path.pop(0)
+
+
+@contextmanager
+def blame(cell: CellClass) -> Iterator[None]:
+    """Make of an error that arises in a cell's own code one that says where it arose.
+
+    Raises:
+        CellError: in place of any error that is none of this package.
+    """
+    try:
+        yield
+    except TinygradRNNError:
+        raise
+    except Exception as error:
+        file = Path(inspect.getfile(cell))
+        raise CellError(f"{cell.__name__} failed in {file.name}, {where(error, file)}") from error
 
 
 def where(error: BaseException, file: Path) -> str:
