@@ -66,8 +66,8 @@ def run_eager(
         states.reverse()
     outputs, every = _stack(ys), _stack(states) if states else None
     if ends is not None:
-        at = (ends, np.arange(ends.size))
-        state = tree_map(lambda leaf: leaf[at], every)
+        last = (ends, np.arange(ends.size))
+        state = tree_map(lambda leaf: leaf[last], every)
     return outputs, every if keep_states else None, state
 
 

@@ -93,7 +93,7 @@ class Origin:
             for place, leaf in zip(places, every, strict=True)
         ]
 
-    def _drawn(self, numbers: Iterator[Array], shape: tuple[int, ...]) -> Array:
+    def _drawn(self, numbers: Iterator[Array], shape: tuple[int, ...] | None) -> Array:
         array = next(numbers, None)
         if array is None or array.shape != shape:
             raise self._error()

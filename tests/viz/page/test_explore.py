@@ -67,6 +67,13 @@ def test_without_values_no_number_of_the_graph_is_in_the_page():
     assert content(viz.explore(loss, values=False))["nodes"]
 
 
+def test_a_cell_needs_no_examples_and_recording_may_be_off_outside():
+    with tg.no_grad():
+        page = content(viz.explore(nn.LSTMCell(2, 3)))
+    values = [number for node in page["nodes"] for number in node["values"]]
+    assert len(values) > 15 and -1 not in values
+
+
 def test_what_cannot_be_explored_is_refused_with_the_way_out():
     x = tg.Tensor([1.0, 2.0], requires_grad=True)
     with pytest.raises(ConfigError, match="cannot explore a int"):
