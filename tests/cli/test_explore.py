@@ -18,6 +18,12 @@ class Mine(nn.Cell):
     def forward(self, x, h):
         h = np.sin(self.mix(x) + h)
         return h, h
+class Fails(Mine):
+    def forward(self, x, h):
+        return 1 / 0
+class Odd(nn.Cell):
+    def __init__(self):
+        super().__init__()
 """
 
 
@@ -50,7 +56,14 @@ def test_a_cell_of_ones_own_gives_a_page():
     assert "Mine reads" in html and '"records":[]' in html
 
 
-def test_a_run_gives_a_page_of_what_it_writes_or_reads():
+@pytest.mark.parametrize("name", ["gru", "other_cells.py:Mine", "other_cells:Mine"])
+def test_a_cell_is_named_as_everywhere_else(name):
+    Path("other_cells.py").write_text(CELL)
+    run(f"explore {name} --text ab --no-values")
+    assert "reads &#x27;ab&#x27;" in Path("explore.html").read_text(encoding="utf-8")
+
+
+def test_a_run_gives_a_page_of_what_it_writes_or_reads(capsys):
     text = "".join(f"The number {number} times {number} is {number * number}.\n" for number in range(40))
     Path("text.txt").write_text(text)
     settings = train.Config(hidden=4, embedding=3, seq=8, batch=4, epochs=1)
@@ -60,19 +73,23 @@ def test_a_run_gives_a_page_of_what_it_writes_or_reads():
     assert "lstm after" in first and "embedding.weight" in first
     run("explore run --text The")
     assert "reads &#x27;The&#x27;" in Path("explore.html").read_text(encoding="utf-8")
+    assert "leave it away" in refused(capsys, "explore run --hidden 7")
 
 
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("explore nothing", "give a run's folder, or a cell"),
+        ("explore nothing", "give a run's folder, which must exist, or a cell"),
         ("explore --text x", "from 2 to 60"),
         ("explore --hidden 0", "at least 1"),
         ("explore --seed -1", "at least 0"),
         ("explore --out page.svg", r"end it in .html"),
         ("explore --cell nothing", "give one of rnn, lstm, gru"),
         ("explore mine.py:Mine --cell rnn", "two cells"),
+        ("explore mine.py:Fails", "Fails failed in mine.py, line 14: ZeroDivisionError"),
+        ("explore mine.py:Odd", "write def __init__(self, input_size, hidden_size)"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(capsys, line, said):
+    Path("mine.py").write_text(CELL)
     assert said in refused(capsys, line)

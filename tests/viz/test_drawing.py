@@ -264,3 +264,16 @@ def test_a_tracer_is_put_back_whatever_happens():
 if __name__ == "__main__":
     for name, make in PICTURES.items():
         make().save(GOLDEN / f"{name}.dot")
+
+
+def test_two_equal_inputs_of_integers_are_one_that_bears_both_names():
+    source_, target = nn.Embedding(3, 2), nn.Embedding(3, 2)
+
+    def pair(src, tgt):
+        return source_(src) + target(tgt)
+
+    ids = np.array([0, 1])
+    source = viz.draw(pair, ids, ids.copy()).source
+    assert source.count("shape=ellipse") == 1 and "label=<src = tgt<" in source
+    source = viz.draw(pair, ids, ids + 1).source
+    assert "label=<src<" in source and "label=<tgt<" in source

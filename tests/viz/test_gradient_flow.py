@@ -293,6 +293,8 @@ WRONG = {
     "nothing recurrent": (lambda: (nn.Linear(2, 3), np.ones((3, 1, 2))), ConfigError, "no recurrent layer ran"),
     "a loss of no tensor": (lambda: (lambda: nn.GRU(2, 3)(np.ones((3, 1, 2))) and 1.0,), ConfigError, "depends on no"),
     "no steps": (lambda: (nn.GRU(2, 3), np.ones((0, 1, 2))), DataError, "no steps"),
+    "no rows": (lambda: (nn.GRU(2, 3), np.ones((4, 0, 2))), DataError, "no rows"),
+    "a cell": (lambda: (nn.GRUCell(2, 3), np.ones((3, 1, 2))), ConfigError, r"give the layer that it makes"),
     "random numbers": (lambda: (nn.Recurrent(Noisy()), np.ones((3, 1, 2))), CellError, "draws random"),
 }
 

@@ -57,6 +57,18 @@ def test_a_compiled_loop_opens_into_the_very_graph_of_the_eager_one(name, length
     assert str(opened(tg.Graph.of(loss))) == str(tg.Graph.of(freed))
 
 
+@pytest.mark.parametrize("engine", COMPILED)
+def test_the_last_states_of_rows_of_different_lengths_come_from_the_same_graph(engine):
+    texts = []
+    for name in ("eager", engine):
+        tg.random.seed(0)
+        layer = nn.LSTM(5, 6, num_layers=2, bidirectional=True).astype(np.float64)
+        with tg.engine(name):
+            _, (h, c) = layer(X, lengths=[4, 2, 0])
+        texts.append(str(opened(tg.Graph.of(np.sum(h * h) + np.sum(c)))))
+    assert texts[0] == texts[1]
+
+
 def test_a_graph_without_loops_is_left_as_it_is():
     graph = tg.Graph.of(loss_of(LAYERS["rnn"], "eager"))
     assert opened(graph) is graph
@@ -94,6 +106,43 @@ def test_steps_of_changed_parameters_are_refused():
         parameter.assign(parameter.data + 1)
     with pytest.raises(GraphError, match="changed in between"):
         opened(tg.Graph.of(np.sum(y)))
+
+
+@pytest.mark.parametrize("is_trained", [True, False])
+def test_steps_are_refused_even_where_what_changed_does_not_matter_to_the_first_one(is_trained):
+    # The state begins with zeros, so the first step gives the same whatever the weight of the state is.
+    layer = nn.RNN(5, 6)
+    weight = dict(layer.named_parameters())["cells.0.from_state.weight"]
+    weight.requires_grad_(is_trained)
+    with tg.engine("numpy"):
+        loss = np.sum(layer(X.astype(np.float32))[0])
+    before = weight.data.copy()
+    weight.assign(before + 1)
+    with pytest.raises(GraphError, match="changed in between"):
+        opened(tg.Graph.of(loss))
+    loss.backward()
+    assert len(opened(tg.Graph.of(loss))) > 20  # no values are left that could be wrong
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_steps_of_a_layer_that_trains_no_longer_or_only_now_are_refused(training):
+    # Dropout of the state: the first step has zeros there, and gives the same with and without.
+    layer = nn.Recurrent(DropsOut(5, 6)).train(training)
+    with tg.engine("numpy"):
+        loss = np.sum(layer(X.astype(np.float32))[0])
+    layer.train(not training)
+    with pytest.raises(GraphError, match="settings were changed in between"):
+        opened(tg.Graph.of(loss))
+
+
+def test_steps_of_parameters_that_were_given_the_value_that_they_have_are_shown():
+    layer = nn.RNN(5, 6)
+    with tg.engine("numpy"):
+        loss = np.sum(layer(X.astype(np.float32))[0])
+    kept = [parameter.data for parameter in layer.parameters()]
+    for parameter, value in zip(layer.parameters(), kept, strict=True):
+        parameter.assign(value)
+    assert len(opened(tg.Graph.of(loss))) > 20
 
 
 def test_a_constant_result_of_a_step_is_no_longer_part_of_the_graph():

@@ -143,6 +143,14 @@ def test_a_loop_that_reads_another_step_by_step_says_so():
     assert source.count("label=<&#160; each t &#160;>") == 1
 
 
+@pytest.mark.parametrize("engine", available())
+def test_a_start_that_one_reader_keeps_and_another_does_not_is_one_start(engine):
+    with tg.engine(engine):
+        y, _ = nn.GRU(3, 4)(np.ones((6, 2, 3), np.float32))
+    source = viz.draw(np.sum(y)).source
+    assert "one for each t" not in source and source.count("label=<zeros<") == 1
+
+
 def test_constants_that_differ_from_step_to_step_say_so():
     def differing(h):
         for t in range(6):
@@ -227,7 +235,7 @@ def test_a_cell_whose_input_cannot_be_told_asks_for_examples():
         def forward(self, x, h):
             return x + h, x + h
 
-    with pytest.raises(ConfigError, match=r"write draw\(cell, x, state\)"):
+    with pytest.raises(ConfigError, match="give an example of x and one of the state"):
         viz.draw(Adds())
 
 
@@ -239,6 +247,7 @@ def test_a_cell_whose_input_cannot_be_told_asks_for_examples():
         ({"depth": 0}, "depth is 0"),
         ({"depth": True}, "depth is True"),
         ({"show": "grads"}, "show is 'grads'; give a tuple of"),
+        ({"show": None}, "show is None; give a tuple of"),
         ({"show": ("norms",)}, "show is .'norms',.; give a tuple of"),
         ({"forward": False}, "neither forward nor backward"),
     ],
@@ -246,6 +255,18 @@ def test_a_cell_whose_input_cannot_be_told_asks_for_examples():
 def test_what_is_no_choice_is_refused(options, reason):
     with pytest.raises(ConfigError, match=reason):
         viz.draw(parameter("x", 2) * 2, **options)
+
+
+@pytest.mark.parametrize("show", [viz.draw, lambda what, *examples: viz.explore(what, examples=examples)])
+def test_too_few_or_too_many_examples_are_refused(show):
+    x = np.ones((3, 1, 2), np.float32)
+    for what, examples, reason in [
+        (nn.LSTM(2, 3), (), "LSTM.* was given 0 examples: missing a required argument: 'x'"),
+        (lambda a: a * 2, (x, x), "was given 2 examples: too many"),
+        (nn.LSTMCell, (), "LSTMCell is a class; make an instance"),
+    ]:
+        with pytest.raises(ConfigError, match=reason):
+            show(what, *examples)
 
 
 def test_what_the_first_step_has_as_a_constant_is_drawn_as_the_others_compute_it():

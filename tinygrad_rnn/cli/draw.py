@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,9 @@ import numpy as np
 
 from .. import nn, train, viz
 from ..core import Tensor, random
-from ..core.errors import CellError, ConfigError, TinygradRNNError
-from ..train.cells import BUILT_IN, CellClass
+from ..core.errors import ConfigError
+from ..train.cells import BUILT_IN, CellClass, blame
 from ..train.model import make_cell
-from ..train.user_files import where
 
 # Enough steps to fold, and few enough to be drawn in full.
 _STEPS, _INPUT, _HIDDEN = 10, 3, 4
@@ -55,14 +53,10 @@ def _draw_cell(cell: CellClass, options: dict[str, Any]) -> viz.Picture:
     state = random.get_state()
     try:
         random.seed(0)
-        layer = nn.Recurrent(make_cell(cell, _INPUT, _HIDDEN))
-        x = np.ones((_STEPS, 1, _INPUT), np.float32)
-        return viz.draw(_with_loss(layer, options.get("backward", False)), x, **options)
-    except TinygradRNNError:
-        raise
-    except Exception as error:
-        file = Path(inspect.getfile(cell))
-        raise CellError(f"{cell.__name__} failed in {file.name}, {where(error, file)}") from error
+        with blame(cell):
+            layer = nn.Recurrent(make_cell(cell, _INPUT, _HIDDEN))
+            x = np.ones((_STEPS, 1, _INPUT), np.float32)
+            return viz.draw(_with_loss(layer, options.get("backward", False)), x, **options)
     finally:
         random.set_state(state)
 

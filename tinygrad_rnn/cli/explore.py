@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,43 +11,54 @@ import numpy as np
 from .. import nn, train
 from ..core import Tensor, keep_values
 from ..core.errors import ConfigError
+from ..train.cells import BUILT_IN, blame
+from ..train.model import make_cell
 from ..viz.page import Page, explore_text, page_of
 
-_WRITTEN = 12
+_WRITTEN, _HIDDEN = 12, 3
 
 
-def explore(what: str | None, text: str | None, cell: str | None, hidden: int, seed: int, values: bool) -> Page:
+def explore(what: str | None, text: str | None, cell: str | None, hidden: int | None, seed: int, values: bool) -> Page:
     """Return a page.
 
     Args:
-        what: a run's folder, a cell as "FILE.py:CLASS", or None for the cell that `cell` names.
+        what: a run's folder, a cell as `cell` names one, or None for the cell that `cell` names.
         text: what is read; None takes "hello" or, for a run, what the run writes itself.
-        cell: "rnn", "lstm", "gru" or "FILE.py:CLASS"; for a run, the class that its settings name.
-        hidden: size of the state of a new cell.
+        cell: "rnn", "lstm", "gru", "FILE.py:CLASS" or "MODULE:CLASS"; for a run, the class that its settings name.
+        hidden: size of the state of a new cell; None for a run, whose cells have theirs, and for 3.
         seed: of the weights of a new cell, or of what the run writes.
         values: put values and gradients into the page.
 
     Raises:
         ConfigError: if `what` is neither a folder nor a cell, or a size or seed is out of range.
+        CellError: if the cell cannot be made or run.
         DataError: if the text is too short or too long, or has characters that the run does not know.
 
     Example:
         >>> from tinygrad_rnn.cli.explore import explore
         >>> explore(None, "hello", "rnn", 3, 0, values=True).save("hello.html")  # doctest: +SKIP
     """
-    if hidden < 1:
+    if hidden is not None and hidden < 1:
         raise ConfigError(f"hidden is {hidden}; give a whole number of at least 1")
     if seed < 0:
         raise ConfigError(f"seed is {seed}; give a whole number of at least 0")
-    if what is None or what.rpartition(":")[0].endswith(".py"):
-        if what is not None and cell is not None:
-            raise ConfigError(f"two cells, {what} and --cell {cell}; give one")
-        made = train.import_cell(what or cell or "rnn")
-        return explore_text("hello" if text is None else text, made, hidden, seed=seed, values=values)
-    if not Path(what).is_dir():
-        raise ConfigError(f"cannot explore {what!r}; give a run's folder, or a cell as FILE.py:CLASS")
-    run = train.Run.load(what, train.import_cell(cell) if cell is not None else None)
-    return explore_run(run, text, seed, values)
+    if what is not None and Path(what).is_dir():
+        if hidden is not None:
+            raise ConfigError(f"--hidden is for a new cell; {what} is a run with cells of its own; leave it away")
+        run = train.Run.load(what, train.import_cell(cell) if cell is not None else None)
+        return explore_run(run, text, seed, values)
+    if what is not None and what not in BUILT_IN and ":" not in what:
+        names = ", ".join(BUILT_IN)
+        raise ConfigError(
+            f"cannot explore {what!r}; give a run's folder, which must exist, or a cell: {names}, FILE.py:CLASS or "
+            "MODULE:CLASS"
+        )
+    if what is not None and cell is not None:
+        raise ConfigError(f"two cells, {what} and --cell {cell}; give one")
+    made = train.import_cell(what or cell or "rnn")
+    with blame(made):
+        size = _HIDDEN if hidden is None else hidden
+        return explore_text("hello" if text is None else text, partial(make_cell, made), size, seed=seed, values=values)
 
 
 def explore_run(run: train.Run, text: str | None, seed: int, values: bool) -> Page:

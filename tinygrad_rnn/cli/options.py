@@ -101,11 +101,11 @@ def parser(program: str) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     explore.add_argument(
-        "what", nargs="?", metavar="WHAT", help="folder of a run, or FILE.py:CLASS (default: the cell of --cell)"
+        "what", nargs="?", metavar="WHAT", help="a run's folder, or a cell as for --cell (default: the cell of --cell)"
     )
     explore.add_argument("--text", metavar="TEXT", help="what is read (default: hello; a run writes something itself)")
-    explore.add_argument("--cell", metavar="NAME", help="rnn, lstm, gru or FILE.py:CLASS (default: rnn)")
-    explore.add_argument("--hidden", type=_whole, default=3, metavar="N", help="size of the state (default: 3)")
+    explore.add_argument("--cell", metavar="NAME", help="rnn, lstm, gru, FILE.py:CLASS or MODULE:CLASS (default: rnn)")
+    explore.add_argument("--hidden", type=_whole, metavar="N", help="size of the state of a new cell (default: 3)")
     explore.add_argument("--seed", type=_whole, default=0, metavar="N", help="of the weights (default: 0)")
     explore.add_argument("--no-values", action="store_true", help="leave all data out of the page")
     explore.add_argument("--out", default="explore.html", metavar="FILE", help="the page (default: explore.html)")

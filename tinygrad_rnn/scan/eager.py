@@ -43,8 +43,6 @@ def run_eager(
     at, state, state_matches, y_matches = _slices(xs), init, matcher(init), None
     ys: list[Any] = []
     states: list[Any] = []
-    pieces: list[Any] = []
-    places: list[NDArray[np.intp]] = []
     for t in range(time - 1, -1, -1) if reverse else range(time):
         token = push_scope(t)
         try:
@@ -61,20 +59,16 @@ def run_eager(
         if y_matches is None or not y_matches(y):
             refuse_output(step, y, ys, t)
         ys.append(y)
-        if keep_states:
+        if keep_states or ends is not None:
             states.append(state)
-        if ends is not None and (done := np.flatnonzero(ends == t)).size:
-            pieces.append(tree_map(partial(_rows, done), state) if done.size < ends.size else state)
-            places.append(done)
     if reverse:
         ys.reverse()
         states.reverse()
-    if pieces:
-        state = pieces[0]
-        if len(pieces) > 1:
-            back = np.argsort(np.concatenate(places))
-            state = tree_map(lambda *leaves: np.concatenate(leaves)[back], *pieces)
-    return _stack(ys), _stack(states) if keep_states else None, state
+    outputs, every = _stack(ys), _stack(states) if states else None
+    if ends is not None:
+        last = (ends, np.arange(ends.size))
+        state = tree_map(lambda leaf: leaf[last], every)
+    return outputs, every if keep_states else None, state
 
 
 def _slices(xs: Any) -> Callable[[int], Any]:
@@ -97,10 +91,6 @@ def _stack(nests: list[Any]) -> Any:
 def choose(mask: Mask, where: Any, elsewhere: Any) -> Any:
     """Return `np.where` with a mask of the leading axes."""
     return np.where(mask.reshape(mask.shape + (1,) * (where.ndim - mask.ndim)), where, elsewhere)
-
-
-def _rows(rows: NDArray[np.intp], leaf: Any) -> Any:
-    return leaf[rows]
 
 
 def _tensor(leaf: Any) -> Tensor:

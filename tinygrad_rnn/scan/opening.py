@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -28,15 +29,25 @@ class Origin:
         mask: (time, batch), rows that before a step go back to the initial state where it is False; the inputs are then
             a pair with the mask behind them. None where there is none.
         draws: how many inputs, behind the others, are random numbers.
+        captured: what the step reads from outside, such as its weights.
     """
 
-    __slots__ = ("_draws", "_inputs", "_mask", "_state", "_states_too", "_step")
+    __slots__ = ("_captured", "_draws", "_inputs", "_mask", "_state", "_states_too", "_step")
 
     def __init__(
-        self, step: Any, state: TreeDef, inputs: TreeDef, states_too: bool, mask: Mask | None, draws: int
+        self,
+        step: Any,
+        state: TreeDef,
+        inputs: TreeDef,
+        states_too: bool,
+        mask: Mask | None,
+        draws: int,
+        captured: Sequence[Any],
     ) -> None:
         self._step, self._state, self._inputs = step, state, inputs
         self._states_too, self._mask, self._draws = states_too, mask, draws
+        # Weak, or a loop would keep the weights of before an update alive.
+        self._captured = [(value, weakref.ref(value._data)) for value in captured if isinstance(value, Tensor)]
 
     def __repr__(self) -> str:
         return name_of(self._step)
@@ -51,8 +62,11 @@ class Origin:
             For each result of the loop, by number, the output that it is now; None for one that is constant.
 
         Raises:
-            GraphError: if the first step gives another result than it gave then.
+            GraphError: if a parameter has another value than it had then, the first step gives another result, or the
+                steps draw other random numbers.
         """
+        if node.args is not None and any(_is_changed(value, before()) for value, before in self._captured):
+            raise self._error()
         time, reverse = node.params["time"], node.params["reverse"]
         leaves = _inputs(node)
         carry = len(node.params["step"].carry)
@@ -61,13 +75,15 @@ class Origin:
         xs = tree_unflatten(self._inputs, leaves[carry : len(leaves) - self._draws])
         xs = xs if self._mask is None else xs[0]
         numbers = _in_order(draws, time, reverse)
-        token = random.instead.set(lambda shape: next(numbers))
+        token = random.instead.set(lambda shape: self._drawn(numbers, shape))
         try:
             with again(node.modes), np.errstate(all="ignore"):
                 ys, states, last = run_eager(self._step, state, xs, time, reverse, self._states_too, self._mask)
         finally:
             random.instead.reset(token)
         results = tree_flatten((ys, states) if self._states_too else ys)[0]
+        if next(numbers, None) is not None:
+            raise self._error()
         if node.args is not None:
             self._compare(node, results, time - 1 if reverse else 0)
         places = [*range(len(results)), *range(len(node.specs) - carry, len(node.specs))]
@@ -77,6 +93,12 @@ class Origin:
             for place, leaf in zip(places, every, strict=True)
         ]
 
+    def _drawn(self, numbers: Iterator[Array], shape: tuple[int, ...] | None) -> Array:
+        array = next(numbers, None)
+        if array is None or array.shape != shape:
+            raise self._error()
+        return array
+
     def _compare(self, node: Node, results: list[Any], t: int) -> None:
         """Compare the results of the first step, before which nothing can have grown apart."""
         for before, now in zip(node.outs or (), results, strict=False):
@@ -85,10 +107,20 @@ class Origin:
             a, b = before[t], now._data[t]
             near = float(np.finfo(a.dtype).eps) ** 0.5 if a.dtype.kind == "f" else 0.0
             if a.shape != b.shape or not np.allclose(a, b, rtol=near, atol=near, equal_nan=True):
-                raise GraphError(
-                    f"{self!r} does not give now what it gave when the loop ran, so its steps cannot be shown: its "
-                    "parameters or settings were changed in between; look before the change, or run the loop again"
-                )
+                raise self._error()
+
+    def _error(self) -> GraphError:
+        return GraphError(
+            f"{self!r} does not give now what it gave when the loop ran, so its steps cannot be shown: its "
+            "parameters or settings were changed in between; look before the change, or run the loop again"
+        )
+
+
+def _is_changed(value: Tensor, before: Array | None) -> bool:
+    """Return whether a tensor has another value than the array, which is None where nothing keeps it any more."""
+    if value._data is before:
+        return False
+    return before is None or not np.array_equal(value._data, before, equal_nan=before.dtype.kind == "f")
 
 
 def _inputs(node: Node) -> list[Tensor]:

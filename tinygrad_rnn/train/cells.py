@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
+from ..core.errors import CellError, TinygradRNNError
 from ..nn import Cell, GRUCell, LSTMCell, RNNCell
-from .user_files import CELL, import_class
+from .user_files import CELL, import_class, where
 
 CellClass = Callable[[int, int], Cell]
 
@@ -31,3 +35,19 @@ def import_cell(name: str) -> CellClass:
         return BUILT_IN[name]
     made_of_sizes: CellClass = import_class(CELL, name, f"one of {', '.join(BUILT_IN)}")
     return made_of_sizes
+
+
+@contextmanager
+def blame(cell: CellClass) -> Iterator[None]:
+    """Make of an error that arises in a cell's own code one that says where it arose.
+
+    Raises:
+        CellError: in place of any error that is none of this package.
+    """
+    try:
+        yield
+    except TinygradRNNError:
+        raise
+    except Exception as error:
+        file = Path(inspect.getfile(cell))
+        raise CellError(f"{cell.__name__} failed in {file.name}, {where(error, file)}") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -59,7 +59,8 @@ def draw(
 
     A loop over time is found in the graph itself, whoever wrote it, and drawn once in a box "× T", with the states that
     a step hands to the next. A loop that ran compiled is opened into its steps first, so that the picture is the same
-    under every engine.
+    under every engine. Of a tensor that the engine "eager" recorded outside of `tg.keep_values()`, constants and values
+    that no gradient rule reads are not known; of one that `backward` was called on, no number is.
 
     Args:
         what: a tensor or a graph; or a module or function, which is called with the examples. A cell needs none.
@@ -83,8 +84,8 @@ def draw(
         FoldError: if there is a loop whose steps are not alike, such as one that attends to all earlier steps.
         TooLargeError: if more than 2,000 nodes would be drawn.
         FreedGraphError: if values or gradients are to be shown that an earlier backward pass has freed.
-        ConfigError: if `what` is none of these, if there are examples for a tensor or graph, or for an option that is
-            none of its choices.
+        ConfigError: if `what` is none of these, if there are examples for a tensor or graph, or too few or too many for
+            what is called, or for an option that is none of its choices.
 
     Example:
         >>> import numpy as np
@@ -103,7 +104,7 @@ def draw(
             )
         graph, names = opened(what if isinstance(what, Graph) else Graph.of(what)), Names()
     elif callable(what):
-        graph, names = _call(what, examples or _examples_of(what))
+        graph, names = _call(what, examples or examples_of(what))
     else:
         raise ConfigError(f"cannot draw a {type(what).__name__}; give a tensor, a graph, or a module with its inputs")
     diagram = _diagram(graph, names, time, depth, "shapes" in show)
@@ -111,7 +112,7 @@ def draw(
     return Picture(dot(diagram, direction, legend))
 
 
-def _examples_of(what: Any) -> tuple[Any, ...]:
+def examples_of(what: Any) -> tuple[Any, ...]:
     """Return an input and a state of a cell that was given without; nothing for what is no cell."""
     if not isinstance(what, Cell):
         return ()
@@ -120,8 +121,23 @@ def _examples_of(what: Any) -> tuple[Any, ...]:
         return np.ones((1, found_input_size(what)), dtype), what.initial_state(1)
     except ConfigError:
         raise ConfigError(
-            f"what goes into a {type(what).__name__} cannot be told: write draw(cell, x, state) with examples of them"
+            f"what goes into a {type(what).__name__} cannot be told: give an example of x and one of the state"
         ) from None
+
+
+def check_examples(function: Callable[..., Any], examples: Sequence[Any]) -> None:
+    """Refuse examples of which there are too few or too many, before the function is called with them."""
+    try:
+        made = isinstance(function, type)
+        called = inspect.signature(function if made else getattr(function, "forward", function))
+        called.bind(*examples)
+    except ValueError:
+        return  # It does not say what it takes.
+    except TypeError as error:
+        if made:
+            raise ConfigError(f"{function.__name__} is a class; make an instance of it, and give that") from None
+        name = getattr(function, "__name__", None) or type(function).__name__
+        raise ConfigError(f"{name}{called} was given {len(examples)} examples: {error}; give one for each") from None
 
 
 def _check(time: str, depth: int | None, show: Sequence[str], direction: str, anything: bool) -> None:
@@ -133,8 +149,7 @@ def _check(time: str, depth: int | None, show: Sequence[str], direction: str, an
         raise ConfigError(f"depth is {depth!r}; give the levels of modules to draw, 1 or more, or None for all")
     if not anything:
         raise ConfigError("neither forward nor backward is drawn; give forward=True or backward=True")
-    unknown = [name for name in ([show] if isinstance(show, str) else show) if name not in SHOWN]
-    if unknown or isinstance(show, str):
+    if isinstance(show, str) or not isinstance(show, Iterable) or any(name not in SHOWN for name in show):
         raise ConfigError(f"show is {show!r}; give a tuple of {', '.join(map(repr, SHOWN))}")
 
 
@@ -185,6 +200,7 @@ def _too_large(count: int, advice: str) -> str:
 
 def _call(function: Callable[..., Any], examples: tuple[Any, ...]) -> tuple[Graph, Names]:
     """Call a function with its examples made inputs of the graph; return the graph and what things are called."""
+    check_examples(function, examples)
     leaves: dict[Node, str] = {}
     arrays: list[tuple[str, Array]] = []
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core import Graph, Node
+from ..core import Graph, Node, Spec
 from . import labels
 from .blocks import Block, Partition
 from .diagram import Diagram, Edge, EdgeKind, Item
@@ -274,7 +274,13 @@ class _Sketch:
         if labels.is_number(arg) and block is not None:
             return
         key = f"{head}c{k}"
-        if self._constants.setdefault(key, arg) is not arg and not _is_same(self._constants[key], arg):
+        before = self._constants.setdefault(key, arg)
+        if before is not arg and isinstance(before, Spec) and isinstance(arg, np.ndarray):
+            # One reader kept what another did not, which shows what it is.
+            self._constants[key] = arg
+            known = self.diagram.items[key]
+            known.title = labels.constant(arg)[0]
+        elif before is not arg and not _is_same(before, arg):
             self._varies(self.diagram.items[key], arg)
             return
         title, small = labels.constant(arg) if not labels.is_number(arg) else (labels.number(arg), "")
@@ -338,6 +344,8 @@ class _Sketch:
 
 
 def _is_same(a: Any, b: Any) -> bool:
+    if isinstance(b, Spec):
+        return getattr(a, "shape", None) == b.shape
     return type(a) is type(b) and bool(np.array_equal(a, b)) if isinstance(a, np.ndarray) else type(a) is type(b)
 
 

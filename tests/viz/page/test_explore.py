@@ -1,5 +1,6 @@
 """What `explore` takes, refuses, and writes."""
 
+import base64
 import json
 import re
 
@@ -66,6 +67,13 @@ def test_without_values_no_number_of_the_graph_is_in_the_page():
     assert content(viz.explore(loss, values=False))["nodes"]
 
 
+def test_a_cell_needs_no_examples_and_recording_may_be_off_outside():
+    with tg.no_grad():
+        page = content(viz.explore(nn.LSTMCell(2, 3)))
+    values = [number for node in page["nodes"] for number in node["values"]]
+    assert len(values) > 15 and -1 not in values
+
+
 def test_what_cannot_be_explored_is_refused_with_the_way_out():
     x = tg.Tensor([1.0, 2.0], requires_grad=True)
     with pytest.raises(ConfigError, match="cannot explore a int"):
@@ -99,3 +107,15 @@ def test_a_text_has_a_column_a_character_and_leaves_random_numbers_alone(cell):
     assert list(data["captions"].values()) == ["'h' → 'e'", "'e' → 'l'", "'l' → 'l'", "'l' → 'o'"]
     assert [band["times"] for band in data["bands"]] == [[0, 1, 2, 3], []]
     assert explore_text("hello", cell, 3).html == page.html
+
+
+@pytest.mark.filterwarnings("error")
+def test_infinite_gradients_that_are_what_they_should_be_do_not_differ_from_their_sum():
+    w = tg.Tensor(np.ones(5000), requires_grad=True, name="w")
+    with np.errstate(all="ignore"):
+        loss = np.sum(w * np.inf) + np.sum(w * np.inf)
+    data = content(viz.explore(loss))
+    leaf = next(number for number, node in enumerate(data["nodes"]) if "rules" not in node)
+    (difference,) = [total[3] for total in data["backward"]["totals"] if total[0] == leaf]
+    start = data["arrays"]["records"][difference][2]
+    assert np.frombuffer(base64.b64decode(data["arrays"]["float64"]), "<f8")[start] == 0

@@ -236,6 +236,21 @@ def test_nan_and_infinities_are_shown(browse):
     assert "3 not finite" in opened.text("#panel") and opened.errors == []
 
 
+def test_where_nothing_is_finite_no_minimum_and_no_norm_is_made_up(browse):
+    x = tg.Tensor(np.full(80, np.nan), requires_grad=True, name="x")
+    opened = browse(viz.explore(np.sum(x * x)), "#step=100&dir=back")
+    assert "min NaN, mean NaN, max NaN, norm NaN; 80 not finite" in opened.text("#panel .tensor")
+    row = opened.page.locator("#panel .arrivals li").first.inner_text()
+    assert "norm NaN; 80 not finite" in " ".join(row.split())
+
+
+def test_the_gradients_of_the_gates_of_three_units_stand_as_numbers(browse):
+    w = tg.Tensor(np.linspace(-1, 1, 24).reshape(2, 12), requires_grad=True, name="w")
+    opened = browse(viz.explore(np.sum(w * w)), "#step=100&dir=back", width=320)
+    np.testing.assert_array_equal(opened.numbers("#panel .tensor"), 2 * np.linspace(-1, 1, 24))
+    assert opened.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
 def test_without_scripts_there_is_a_still_picture(browse, hello):
     opened = browse(hello, java_script_enabled=False)
     assert opened.page.locator("noscript svg, #graph svg rect").count() > 10

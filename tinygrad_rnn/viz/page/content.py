@@ -177,10 +177,17 @@ class Content:
                 cotangent = playback.cotangent(node, slot)
                 if cotangent is not None:
                     total = sums.get((node, slot))
-                    off = -1 if total is None else self._array(np.abs(total - cotangent).max(initial=0.0).reshape(1))
+                    off = -1 if total is None else self._array([_distance(total, cotangent)])
                     hooked = bool(node.watches and slot in node.watches and node.watches[slot].hooks)
                     totals.append([self.graph.number(node), slot, self._array(cotangent), off, int(hooked)])
         return {"contributions": contributions, "totals": totals}
+
+
+def _distance(a: Any, b: Any) -> float:
+    """Return the greatest difference between two arrays; equal infinities differ by nothing, and so do NaN and NaN."""
+    with np.errstate(invalid="ignore"):
+        apart = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.abs(a - b))
+    return float(apart.max(initial=0.0))
 
 
 def _constant(arg: Any) -> str:

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from ...core import Graph, Node, Tensor, enable_grad, random
+from ...core import Graph, Node, Tensor, enable_grad, keep_values, random
 from ...core.errors import ConfigError
 from ...core.names import LocalNames
 from ...core.tree import tree_flatten, tree_unflatten
 from ...scan import engine
 from .. import labels
-from ..drawing import _argument_names, _paths
+from ..drawing import _argument_names, _paths, check_examples, examples_of
 from ..opened import opened
 from ..playback import Playback
 from .content import Content
@@ -83,7 +83,7 @@ def explore(
 
     Args:
         what: a result with one element, such as a loss; or a module or function, which is called with the examples and
-            whose results are added up.
+            whose results are added up. A cell needs none.
         path: of the .html file to write; None writes none.
         examples: arrays, tensors, or nests of them, such as a state.
         values: put values and gradients into the page; False leaves all data out.
@@ -97,7 +97,8 @@ def explore(
         CotangentError: if the tensor has several elements.
         FreedGraphError: if a backward pass has freed the graph.
         LayoutError: if no Graphviz is installed.
-        ConfigError: if `what` is none of these, or the path does not end in .html.
+        ConfigError: if `what` is none of these, there are too few or too many examples, or the path does not end in
+            .html.
 
     Example:
         >>> import numpy as np
@@ -113,7 +114,7 @@ def explore(
             raise ConfigError("examples are inputs of a module or function; to explore a Tensor, give none")
         loss = what
     elif callable(what):
-        loss, inputs, names = _called(what, examples)
+        loss, inputs, names = _called(what, examples or examples_of(what))
     else:
         raise ConfigError(f"cannot explore a {type(what).__name__}; give a loss, or a module with examples=(…)")
     page = page_of(loss, inputs, names, title=title or _title(what), values=values)
@@ -163,6 +164,7 @@ def _title(what: Any) -> str:
 
 def _called(function: Any, examples: Sequence[Any]) -> tuple[Tensor, dict[Node, str], Mapping[tuple[Node, int], str]]:
     """Call a function with its examples made inputs of the graph, and add up what it returns."""
+    check_examples(function, examples)
     leaves: dict[Node, str] = {}
 
     def as_input(value: Any, name: str) -> Any:
@@ -183,10 +185,17 @@ def _called(function: Any, examples: Sequence[Any]) -> tuple[Tensor, dict[Node, 
         inputs.append(tree_unflatten(treedef, list(map(as_input, flat, _paths(argument, example)))))
     state = random.get_state()
     try:
-        with enable_grad(), engine("eager"), LocalNames(getattr(function, "__code__", None)) as names:
-            found = function(*inputs)
+        with enable_grad(), keep_values():
+            with engine("eager"), LocalNames(getattr(function, "__code__", None)) as names:
+                found = function(*inputs)
+            loss = _added_up(found)
     finally:
         random.set_state(state)
+    return loss, leaves, names.of_nodes()
+
+
+def _added_up(found: Any) -> Tensor:
+    """Return the sum of all elements of all tensors in a nest."""
     results = [leaf for leaf in tree_flatten(found)[0] if isinstance(leaf, Tensor) and leaf.requires_grad]
     if not results:
         raise ConfigError(f"cannot explore what returns {type(found).__name__}; return a tensor that requires grad")
@@ -195,4 +204,4 @@ def _called(function: Any, examples: Sequence[Any]) -> tuple[Tensor, dict[Node, 
     loss = sums[0]
     for part in sums[1:]:
         loss = loss + part
-    return loss, leaves, names.of_nodes()
+    return loss

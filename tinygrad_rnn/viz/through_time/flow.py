@@ -11,6 +11,7 @@ import numpy as np
 
 from ...core import Tensor, gradients, random
 from ...core.errors import ConfigError, ShapeError
+from ...nn import Cell
 from ...nn.watching import layer_names
 from .flow_figure import draw_flows
 from .plotting import Array, Plot, row_norms
@@ -171,6 +172,8 @@ def _losses_of(name: str, model: Any, x: Any, loss: Losses | None) -> tuple[Call
         raise ConfigError(
             f"{name} is a {type(model).__name__}; give a layer, a model, or a function that computes a loss"
         )
+    if isinstance(model, Cell):
+        raise ConfigError(f"{name} is one step of a loop; give the layer that it makes, nn.Recurrent(cell)")
     if x is None:
         if hasattr(model, "parameters"):
             raise ConfigError(

@@ -44,6 +44,8 @@ class Probe:
         self.time = self._x.shape[0]
         if self.time == 0:
             raise DataError("an input of no steps, through which nothing flows; give one step of time or more")
+        if self._x.ndim > 1 and self._x.shape[1] == 0:
+            raise DataError("a batch of no rows, through which nothing flows; give one row or more")
         first = RecordedStep(loop.cell, self._x[0], self._init, self._structure, named=True)
         self.names = first.state_names()
         self.at_state = [self._zeros(leaf) for leaf in self._init]

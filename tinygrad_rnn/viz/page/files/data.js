@@ -36,6 +36,7 @@ function decode([shape, isWide, start, rows, columns, bad]) {
 function wholeArray(shape, data, isWide) {
   const finite = data.filter(Number.isFinite);
   const total = finite.reduce((sum, x) => sum + x, 0);
+  const ifAny = (x) => (finite.length ? x : NaN);
   return {
     shape,
     size: data.length,
@@ -43,10 +44,10 @@ function wholeArray(shape, data, isWide) {
     isWhole: true,
     isWide,
     data,
-    least: finite.reduce((a, b) => Math.min(a, b), Infinity),
-    mean: total / finite.length,
-    most: finite.reduce((a, b) => Math.max(a, b), -Infinity),
-    norm: Math.sqrt(finite.reduce((sum, x) => sum + x * x, 0)),
+    least: ifAny(finite.reduce((a, b) => Math.min(a, b), Infinity)),
+    mean: ifAny(total / finite.length),
+    most: ifAny(finite.reduce((a, b) => Math.max(a, b), -Infinity)),
+    norm: ifAny(Math.sqrt(finite.reduce((sum, x) => sum + x * x, 0))),
   };
 }
 

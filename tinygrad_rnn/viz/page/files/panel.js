@@ -34,10 +34,13 @@ function heatMap(array, label) {
   return canvas;
 }
 
+function notFinite(array) {
+  return array.bad ? `; ${array.bad} not finite` : "";
+}
+
 function statisticsText(array) {
-  const bad = array.bad ? `; ${array.bad} not finite` : "";
   if (array.size === 0) return "no numbers";
-  return `min ${formatted(array.least)}, mean ${formatted(array.mean)}, max ${formatted(array.most)}, norm ${formatted(array.norm)}${bad}`;
+  return `min ${formatted(array.least)}, mean ${formatted(array.mean)}, max ${formatted(array.most)}, norm ${formatted(array.norm)}${notFinite(array)}`;
 }
 
 // A tensor: numbers where there are few, else a heat map with what sums it up.
@@ -52,8 +55,10 @@ function tensorView(array, title, chosen) {
   caption.append(element("span", { class: "dim" }, ` ${shapeText(array.shape)}${array.isWhole ? "" : ", a summary"}`));
   made.append(caption);
   const [rows, columns] = tableSize(array);
-  if (array.isWhole && array.size <= 64 && columns <= 8) made.append(numberTable(array, rows, columns, chosen));
-  else made.append(heatMap(array, `heat map of ${title}`));
+  if (array.isWhole && array.size <= 64 && columns <= 16) {
+    made.append(numberTable(array, rows, columns, chosen));
+    if (columns > 4) made.tabIndex = 0; // a wide one scrolls, by keyboard too
+  } else made.append(heatMap(array, `heat map of ${title}`));
   if (array.size > 1) made.append(element("p", { class: "dim" }, statisticsText(array)));
   return made;
 }
@@ -271,7 +276,7 @@ function differenceOf(list, sum, total) {
 // In a row: a few numbers, or a heat map with the norm.
 function smallView(array, label, sign) {
   if (array.isWhole && array.size <= 3) return element("span", { class: "small" }, sign + [...array.data].map(formatted).join(", "));
-  return element("span", { class: "small" }, sign, heatMap(array, label), `norm ${formatted(array.norm)}`);
+  return element("span", { class: "small" }, sign, heatMap(array, label), `norm ${formatted(array.norm)}${notFinite(array)}`);
 }
 
 function arrival(contribution, array, sum, state) {
