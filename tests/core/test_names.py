@@ -125,3 +125,30 @@ def test_the_lines_of_functions_that_are_not_asked_for_are_not_noted():
         TwoNames().forward(x)
     assert names.lines == []
     assert {"gate", "memory"} <= set(names.found.values())
+
+
+def test_a_line_that_comes_again_is_noted_again_but_not_twice_in_a_row():
+    def step(x):
+        for _ in range(2):
+            y = np.tanh(x)
+        x = y
+        return x
+
+    trace = Trace()
+    x = trace.input(Spec((2,), np.dtype(float)))
+    with LocalNames(step.__code__) as names:
+        step(x)
+    first = step.__code__.co_firstlineno
+    lines = [(calls, int(place.rsplit(":", 1)[1]) - first) for calls, place in names.lines]
+    assert lines[:5] == [(0, 1), (0, 2), (1, 1), (1, 2), (2, 1)]
+
+    def without_calls(x):
+        n = 0
+        while n < 2:
+            n += 1
+        return x
+
+    with LocalNames(without_calls.__code__) as names:
+        without_calls(x)
+    first = without_calls.__code__.co_firstlineno
+    assert [int(place.rsplit(":", 1)[1]) - first for _, place in names.lines][:4] == [1, 2, 3, 2]

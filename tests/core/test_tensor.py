@@ -200,3 +200,21 @@ def test_cotangents_and_tangents_of_a_rule_get_shape_and_dtype_of_what_they_belo
     assert (da.shape, db.shape) == ((2, 3), (3,))
     tangent = tg.jvp(lambda z: scale(a, z), (b,), (np.ones(3, np.float32),))[1]
     assert (tangent.shape, tangent.dtype) == ((2, 3), np.float32)
+
+
+def test_numbers_of_a_foreign_byte_order_become_native_and_native_ones_stay():
+    foreign = np.array([1.0, 256.0], dtype=np.dtype(float).newbyteorder("S"))
+    tensor = tg.Tensor(foreign)
+    assert tensor.data.dtype.isnative and tg.Tensor([1.0]).data.dtype.isnative
+    np.testing.assert_array_equal(tensor.data, [1, 256])
+
+
+def test_a_copy_keeps_what_a_subclass_holds_beside_the_value():
+    class Noted(tg.Tensor):
+        pass
+
+    tensor = Noted([1.0], requires_grad=True, name="w")
+    tensor.note = "kept"
+    again = copy.deepcopy(tensor)
+    assert (again.note, again.name, again.requires_grad) == ("kept", "w", True)
+    np.testing.assert_array_equal(again.data, [1.0])

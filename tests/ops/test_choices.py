@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_rnn as tg
+from tinygrad_rnn import nn
 from tinygrad_rnn.core.errors import NoRuleError
 from tinygrad_rnn.testing import gradcheck
 from tinygrad_rnn.testing.strategies import values
@@ -185,3 +186,35 @@ def test_the_variance_of_one_element_with_one_degree_of_freedom_is_nan_and_so_is
     with np.errstate(all="ignore"):
         y.backward()
     assert np.isnan(y.item()) and np.isnan(x.grad).all()
+
+
+def test_copysign_is_flat_at_zero():
+    a = tg.Tensor([0.0, -2.0, 3.0], requires_grad=True)
+    np.sum(np.copysign(a, np.array([-1.0, 1.0, -1.0]))).backward()
+    np.testing.assert_array_equal(a.grad, [0, -1, -1])
+
+
+def test_the_sigmoid_of_a_number_is_a_number():
+    assert tg.sigmoid(0.0) == 0.5
+    assert tg.sigmoid(np.float32(0.0)) == 0.5
+
+
+def test_a_cut_behind_either_end_leaves_an_empty_part():
+    v = tg.Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    for cuts in ([-1], [-10], [-3], [10], [-2, 2]):
+        found, expected = np.split(v, cuts), np.split(v.data, cuts)
+        assert [part.shape for part in found] == [part.shape for part in expected]
+        for part, array in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(part.data, array)
+
+
+def test_full_matrices_of_a_stack_of_oblong_ones_are_refused():
+    for shape in ((3, 4), (2, 3, 4), (2, 4, 3)):
+        with pytest.raises(NoRuleError, match="full_matrices=False"):
+            np.linalg.svd(tg.Tensor(np.ones(shape), requires_grad=True), full_matrices=True)
+
+
+def test_cross_entropy_over_time_has_right_derivatives_of_both_orders():
+    scores = np.random.default_rng(0).normal(size=(2, 3, 4))
+    classes = np.array([[0, 1, 3], [2, 2, 0]])
+    gradcheck(lambda s: nn.cross_entropy(s, classes, reduction="none"), [scores], order=2)

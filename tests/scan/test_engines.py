@@ -600,3 +600,19 @@ def test_an_ensemble_of_loops_equals_its_members():
         found = tg.vmap(function)(weights)
         for i in range(3):
             np.testing.assert_allclose(found.data[i], function(weights[i]).data, rtol=1e-12, atol=1e-12)
+
+
+@EVERY
+@pytest.mark.parametrize("several", [False, True])
+def test_a_step_may_read_its_state_by_a_mask_of_constants(engine, several):
+    mask = np.array([[True, False, True], [False, True, True]]) if several else np.array([True, False, True])
+
+    def step(x, h):
+        h = np.tanh(h + x)
+        return h[mask, 1] if several else h[:, mask, 0], h
+
+    x = tg.Tensor(normal(4, 2, 3, 2), requires_grad=True)
+    found, expected = [
+        answers(lambda x, name=name: scan(step, np.zeros((2, 3, 2)), x, engine=name), x) for name in (engine, "eager")
+    ]
+    assert_same(found, expected, 1e-12)
