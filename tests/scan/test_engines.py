@@ -616,3 +616,14 @@ def test_a_step_may_read_its_state_by_a_mask_of_constants(engine, several):
         answers(lambda x, name=name: scan(step, np.zeros((2, 3, 2)), x, engine=name), x) for name in (engine, "eager")
     ]
     assert_same(found, expected, 1e-12)
+
+
+@EVERY
+def test_a_step_may_ask_for_the_shape_of_what_it_is_given(engine):
+    def step(x, h):
+        assert (x.shape, x.ndim, x.size, len(x), x.dtype) == ((2, 3), 2, 6, 2, np.dtype(float))
+        return h / h.size, h + x * x.ndim
+
+    ys, last = scan(step, np.zeros((2, 3)), np.ones((4, 2, 3)), engine=engine)
+    np.testing.assert_allclose(last.data, 8 * np.ones((2, 3)))
+    np.testing.assert_allclose(ys.data[3], np.ones((2, 3)))
