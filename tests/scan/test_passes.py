@@ -260,3 +260,14 @@ def test_steps_and_schedules_print_the_names_of_the_user():
     assert "leaf W_weight" in text
     assert "# i_f" in text
     assert "# c" in str(Schedule(lifted.step, 10))
+
+
+def test_random_numbers_that_a_step_draws_have_their_own_name():
+    def step(x, h):
+        product = x * 2
+        return h, h + product * tg.random.uniform((2,))
+
+    row = Spec((2,), np.dtype(np.float32))
+    found = traced(step, (row,), (row,)).step
+    assert [node.name for node in found.xs] == ["x", "uniform"]
+    assert [node.name for node in found.graph if node.operation == "multiply"] == [None, None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import count, takewhile
 from typing import Any
 from weakref import WeakValueDictionary
@@ -262,7 +262,8 @@ class Traced:
 
     def _build(self, own: dict[int, str], lines: dict[int, str]) -> Step:
         carry, xs = self._counts
-        names = _numbered("h", 0, carry) | _numbered("x", carry, xs) | _numbered("uniform", carry + xs, len(self.draws))
+        names = _numbered("h", range(carry)) | _numbered("x", range(carry, carry + xs))
+        names |= _numbered("uniform", self._trace.draws)
         built = Built(self._trace, names | own, lines)
         out = [built.edges[value] for value in self._out]
         return Step(
@@ -286,8 +287,8 @@ def _are_equal(a: Any, b: Any) -> bool:
     return bool(np.array_equal(a, b, equal_nan=a.dtype.kind == "f"))
 
 
-def _numbered(name: str, start: int, count: int) -> dict[int, str]:
-    return {start + i: name if count == 1 else f"{name}{i}" for i in range(count)}
+def _numbered(name: str, values: Sequence[int]) -> dict[int, str]:
+    return {value: name if len(values) == 1 else f"{name}{i}" for i, value in enumerate(values)}
 
 
 def result_value(trace: Trace, value: Any) -> int:
