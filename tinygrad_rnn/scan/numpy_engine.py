@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import linecache
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,13 +12,14 @@ from ..core.node import Array
 from ..core.primitive import Primitive
 from .compiled import Program
 from .families import is_elementwise, is_product_with_matrix, is_reduction, is_view
+from .memory import memory
 from .passes.factor import factor
 from .passes.lift import Lifted
 from .passes.schedule import Schedule
 from .passes.simplify import simplify
 from .places import Place, Places
 from .step import Edge, Step, described, spec_at
-from .text import Names, literal_text, number_text, shape_text, statements, view_texts, widened
+from .text import Names, code_of, literal_text, number_text, shape_text, statements, view_texts, widened
 
 # These give a tuple, also of a single result.
 _TUPLES = frozenset({"unstack", "split", "scan"})
@@ -178,7 +178,7 @@ class LoopText:
         can_reuse = is_elementwise(node) and operation not in ("where", "clip", "softplus")
         if node.line and node.line != self._line:
             self._line = node.line
-            self.body.append(f"# {self.comment}{_code_of(node.line)}")
+            self.body.append(f"# {self.comment}{code_of(node.line)}")
         self._places.find(edges[0], parents if can_reuse else ())
         a = [self._operand(node, i) for i in range(len(node.parents))]
         out = self._text(edges[0])
@@ -396,13 +396,7 @@ class LoopText:
         )
 
     def function(self) -> Any:
-        """Return the compiled function."""
-        namespace: dict[str, Any] = {"np": np, **self.functions}
-        exec(compile(str(self), "<loop>", "exec"), namespace)
+        """Return the compiled function, whose arrays of all steps come from memory that is used again."""
+        namespace: dict[str, Any] = {"np": np, "empty": memory.empty, **self.functions}
+        exec(compile(str(self).replace("np.empty((time", "empty((time"), "<loop>", "exec"), namespace)
         return namespace["loop"]
-
-
-def _code_of(line: str) -> str:
-    """Return the code that stands in a line of a file; the line itself where the file cannot be read."""
-    file, _, number = line.rpartition(":")
-    return linecache.getline(file, int(number)).strip() or line

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import linecache
 import math
 import re
 from collections import Counter
@@ -12,6 +13,8 @@ import numpy as np
 
 from ..core import Node, Spec
 from .families import index_text, is_reduction
+
+_RESERVED = frozenset({"t", "time", "np", "saved", "bool", "results", "empty"})
 
 
 class Names:
@@ -23,7 +26,7 @@ class Names:
     def new(self, hint: str) -> str:
         """Return a name that is not taken."""
         name = re.sub(r"\W+", "_", hint).strip("_") or "value"
-        if name[0].isdigit() or keyword.iskeyword(name) or name in ("t", "time", "np", "saved", "bool", "results"):
+        if name[0].isdigit() or keyword.iskeyword(name) or name in _RESERVED:
             name = f"{name}_" if not name[0].isdigit() else f"_{name}"
         self._taken[name] += 1
         number = self._taken[name]
@@ -136,3 +139,9 @@ def statements(node: Node, a: list[str], out: str) -> list[str] | None:
         given = ", ".join([f"{key}={value!r}" for key, value in node.params.items()])
         return [f"np.{operation}({a[0]}, {given}, out={out})"]
     return None
+
+
+def code_of(line: str) -> str:
+    """Return the code that stands in a line of a file; the line itself where the file cannot be read."""
+    file, _, number = line.rpartition(":")
+    return linecache.getline(file, int(number)).strip() or line

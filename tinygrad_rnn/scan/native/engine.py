@@ -16,6 +16,7 @@ import numpy as np
 
 from ...core.node import Array
 from ..compiled import Program
+from ..memory import memory
 from ..passes.narrow import narrow
 from ..passes.reassociate import reassociate
 from ..passes.simplify import simplify
@@ -230,7 +231,7 @@ class Loop:
             array = plan.arrays[number]
             at = time if self.reverse else 0
             if kept:
-                arrays[number] = state = np.empty((time + 1, *array.shape), array.dtype)
+                arrays[number] = state = memory.empty((time + 1, *array.shape), array.dtype)
                 pointers[number] = state.__array_interface__["data"][0]
             else:
                 arrays[number] = state = piece(number, (2, *array.shape))
@@ -238,11 +239,13 @@ class Loop:
             state[at] = given[k]
         for number in self._stacks:
             array = plan.arrays[number]
-            arrays[number] = stack = np.empty((time, *array.shape), array.dtype)
+            arrays[number] = stack = memory.empty((time, *array.shape), array.dtype)
             pointers[number] = stack.__array_interface__["data"][0]
         for number, k in self._totals:
             empty = self.step.carry[k] in self.step.zeros
-            arrays[number] = total = np.empty_like(given[k]) if empty else np.array(given[k])
+            arrays[number] = total = memory.empty(given[k].shape, given[k].dtype)
+            if not empty:
+                total[...] = given[k]
             pointers[number] = total.__array_interface__["data"][0]
         for number in self._summed:
             arrays[number] = sums = piece(number, (threads, *plan.arrays[number].shape))
