@@ -72,8 +72,8 @@ def store(builder: ir.IRBuilder, value: ir.Value, pointer: ir.Value) -> None:
     builder.store(value, builder.bitcast(pointer, value.type.as_pointer()), align=size)
 
 
-def prefetch(builder: ir.IRBuilder, pointer: ir.Value, writes: bool = False) -> None:
-    """Ask for the cache line at a pointer, which need not be readable."""
+def prefetch(builder: ir.IRBuilder, pointer: ir.Value, writes: bool = False, level: int = 1) -> None:
+    """Ask for the cache line at a pointer, which need not be readable, to come into the cache of a level."""
     byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
     function = builder.module.globals.get("llvm.prefetch")
     if function is None:
@@ -81,7 +81,12 @@ def prefetch(builder: ir.IRBuilder, pointer: ir.Value, writes: bool = False) -> 
         function = ir.Function(builder.module, kind, "llvm.prefetch")
     builder.call(
         function,
-        [builder.bitcast(pointer, byte), ir.Constant(flag, int(writes)), ir.Constant(flag, 3), ir.Constant(flag, 1)],
+        [
+            builder.bitcast(pointer, byte),
+            ir.Constant(flag, int(writes)),
+            ir.Constant(flag, 4 - level),
+            ir.Constant(flag, 1),
+        ],
     )
 
 

@@ -141,7 +141,10 @@ def _product(module: ir.Module, dtype: DTypeLike, target: Target, packed: bool) 
                         stride = builder.mul(K, integer(tiles.width))
                         builder.call(
                             tiles.tile(rows, panels),
-                            [depth, left_now, row_stride, k_stride, panel, stride, out, product_stride, adds],
+                            [
+                                *[depth, left_now, row_stride, k_stride, panel, stride],
+                                *[out, product_stride, adds, panel, integer(0)],
+                            ],
                         )
                     done = builder.add(done, stop)
             with counting(builder, integer(0), count, integer(at_once)) as first_tile:
@@ -181,8 +184,15 @@ def _product(module: ir.Module, dtype: DTypeLike, target: Target, packed: bool) 
                         )
                     columns = builder.sub(N, column)
                     whole = builder.icmp_signed(">=", columns, integer(tiles.width))
+                    # The tiles of a panel ask for the next one, each for its share.
+                    sharing = builder.sub(end, first_tile)
+                    share = builder.sdiv(builder.add(sharing, integer(tiles.width - 1)), sharing)
+                    share = share if packed else integer(0)
+                    coming = builder.gep(panel, [builder.mul(K, integer(tiles.width))]) if packed else panel
                     with counting(builder, first_tile, end, integer(1)) as tile:
                         row, rows_now, compute = tile_at(tile)
+                        before = builder.mul(builder.mul(depth, share), builder.sub(tile, first_tile))
+                        asks = [builder.gep(coming, [before]), share]
                         start = builder.gep(left_now, [builder.mul(row, row_stride)])
                         source = [
                             depth,
@@ -195,9 +205,9 @@ def _product(module: ir.Module, dtype: DTypeLike, target: Target, packed: bool) 
                         out = builder.gep(product, [builder.add(builder.mul(row, product_stride), column)])
                         with builder.if_else(whole) as (inside, across):
                             with inside:
-                                builder.call(compute, [*source, out, product_stride, adds])
+                                builder.call(compute, [*source, out, product_stride, adds, *asks])
                             with across:
-                                builder.call(compute, [*source, edge, integer(tiles.width), integer(0)])
+                                builder.call(compute, [*source, edge, integer(tiles.width), integer(0), *asks])
                                 builder.call(tiles.copy_tile(), [rows_now, columns, edge, out, product_stride, adds])
         builder.ret_void()
 

@@ -17,7 +17,7 @@ from numpy.typing import DTypeLike
 from .emission import I64, counting, element_type, integer, intrinsic, load, prefetch, splat, store, suffix
 from .target import Target
 
-# The right operand streams from the outer caches, in bytes: how far ahead of its use a line is asked for.
+# With few rows the right operand streams from the outer caches, in bytes: how far ahead a line is asked for.
 _AHEAD = 2048
 _LINE = 64
 
@@ -70,7 +70,7 @@ class Tiles:
         self.line = _LINE // size
         self.ahead = _AHEAD // size
         self.tile_type = ir.FunctionType(
-            ir.VoidType(), [I64, self.pointer, I64, I64, self.pointer, I64, self.pointer, I64, I64]
+            ir.VoidType(), [I64, self.pointer, I64, I64, self.pointer, I64, self.pointer, I64, I64, self.pointer, I64]
         )
 
     def function(self, name: str, kind: ir.FunctionType, emit: Callable[[ir.Function], None]) -> ir.Function:
@@ -87,11 +87,14 @@ class Tiles:
     def tile(self, rows: int, panels: int) -> ir.Function:
         """Emit a tile: rows of the left operand times panels of the right one, over K >= 1 steps.
 
-        Arguments: K, left, row_stride, k_stride, packed, panel_stride, product, product_stride, accumulate.
+        Arguments: K, left, row_stride, k_stride, packed, panel_stride, product, product_stride, accumulate, coming,
+        coming_step. A tile of one panel asks at each step for a piece of the panel that comes next, from `coming` on,
+        so that the outer caches deliver while all tiles of a panel are computed and not only during the first.
         """
 
         def emit(function: ir.Function) -> None:
-            K, left, row_stride, k_stride, packed, panel_stride, product, product_stride, accumulate = function.args
+            K, left, row_stride, k_stride, packed, panel_stride, product, product_stride = function.args[:8]
+            accumulate, coming, coming_step = function.args[8:]
             function.linkage = "internal"
             for argument in (left, packed, product):
                 argument.add_attribute("noalias")
@@ -111,20 +114,25 @@ class Tiles:
             storing = builder.append_basic_block("store")
             builder.branch(body)
             builder.position_at_end(body)
-            entered = [K, *lefts, *rights, *zeros]
+            entered = [K, coming, *lefts, *rights, *zeros]
             carried = [builder.phi(value.type) for value in entered]
             count = carried[0]
-            lefts = carried[1 : 1 + len(lefts)]
-            rights = carried[1 + len(lefts) : 1 + len(lefts) + panels]
-            sums = carried[1 + len(lefts) + panels :]
+            coming = carried[1]
+            lefts = carried[2 : 2 + len(lefts)]
+            rights = carried[2 + len(lefts) : 2 + len(lefts) + panels]
+            sums = carried[2 + len(lefts) + panels :]
             vectors = [
                 load(builder, self.vector, builder.gep(right, [integer(i * self.lanes)]))
                 for right in rights
                 for i in range(self.columns)
             ]
-            for right in rights:
+            if panels > 1:
+                for right in rights:
+                    for column in range(0, self.width, self.line):
+                        prefetch(builder, builder.gep(right, [integer(self.ahead + column)]))
+            else:
                 for column in range(0, self.width, self.line):
-                    prefetch(builder, builder.gep(right, [integer(self.ahead + column)]))
+                    prefetch(builder, builder.gep(coming, [integer(column)]), level=2)
             after: list[ir.Value] = []
             for row in range(rows):
                 scalar = builder.load(builder.gep(lefts[row // 3], [offsets[row % 3]]))
@@ -135,7 +143,10 @@ class Tiles:
             left_steps = [builder.gep(pointer, [k_stride]) for pointer in lefts]
             right_steps = [builder.gep(pointer, [integer(self.width)]) for pointer in rights]
             for phi, first, following in zip(
-                carried, entered, [remaining, *left_steps, *right_steps, *after], strict=True
+                carried,
+                entered,
+                [remaining, builder.gep(coming, [coming_step]), *left_steps, *right_steps, *after],
+                strict=True,
             ):
                 phi.add_incoming(first, before)
                 phi.add_incoming(following, body)
