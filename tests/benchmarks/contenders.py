@@ -89,11 +89,12 @@ def ours(engine: str, case: Case) -> Run:
     layer = nn.Recurrent(case.cell, engine=engine)
     x = tg.Tensor(case.x, requires_grad=True)
     parameters = list(layer.parameters())
+    dy = tg.Tensor(case.dy)
 
     def run() -> list[Any]:
         layer.zero_grad()
         x.grad = None
-        loss = np.vdot(layer(x)[0], case.dy)
+        loss = np.vdot(layer(x)[0], dy)
         loss.backward()
         return [loss.data, x.grad, *[parameter.grad for parameter in parameters]]
 
