@@ -78,6 +78,17 @@ def test_what_was_asked_for_least_recently_goes_first():
     assert own.waiting == 0
 
 
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(70_000, 400_000)), max_size=40))
+def test_no_more_is_held_than_was_in_use_at_once(draws):
+    own, alive, most = Memory(2**30), {}, 0
+    for slot, size in draws:
+        alive.pop(slot, None)
+        alive[slot] = own.empty((size,), np.uint8)
+        used = sum(other.size for other in alive.values())
+        most = max(most, used)
+        assert used + own.waiting <= most * 17 / 16
+
+
 def test_small_arrays_are_those_of_numpy():
     assert Memory(2**20).empty((3, 4), "float32").base is None
 

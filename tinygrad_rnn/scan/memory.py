@@ -24,8 +24,11 @@ _ALIGNMENT = 64
 class Memory:
     """Pieces of memory that wait to be used again.
 
+    No more is held, in use and waiting, than was in use at once before: what waits makes room for what is fresh, the
+    sizes that were asked for least recently first.
+
     Args:
-        limit: bytes that may wait at most; the sizes that were asked for least recently go first.
+        limit: bytes that may wait at most.
 
     Example:
         >>> from tinygrad_rnn.scan.memory import Memory
@@ -43,6 +46,8 @@ class Memory:
         self.limit = limit
         # Threads and destructors come in between at any point: every operation on it is a single one of dict or list.
         self._pieces: dict[int, list[_Piece]] = {}
+        self._lent: dict[int, int] = {}
+        self._most = 0
 
     @property
     def waiting(self) -> int:
@@ -61,23 +66,32 @@ class Memory:
         try:
             piece = pieces.pop()
         except IndexError:
+            used = sum(list(self._lent.values())) + size
+            self._most = max(self._most, used)
+            self._keep(self._most - used)
             piece = _fresh(size)
+        self._lent[piece.address] = size
         loan = _loans(size).from_address(piece.address)
         loan.memory, loan.piece = self, piece
         array: Array = np.ndarray(shape, kind, loan)  # type: ignore[arg-type]
         return array
 
     def release(self) -> None:
-        """Give all that waits back to the system."""
-        self._pieces.clear()
+        """Give all that waits back to the system, and forget how much was in use."""
+        self._most = 0
+        self._keep(0)
+
+    def _keep(self, limit: int) -> None:
+        """Let at most that many bytes wait."""
+        for size in list(self._pieces):
+            if self.waiting <= limit:
+                break
+            self._pieces.pop(size, None)
 
     def _take_back(self, piece: _Piece) -> None:
+        self._lent.pop(piece.address, None)
         self._pieces.setdefault(piece.size, []).append(piece)
-        if self.waiting > self.limit:
-            for size in list(self._pieces):
-                self._pieces.pop(size, None)
-                if self.waiting <= self.limit:
-                    break
+        self._keep(self.limit)
 
 
 class _Piece(NamedTuple):

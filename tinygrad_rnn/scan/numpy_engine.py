@@ -19,7 +19,7 @@ from .passes.schedule import Schedule
 from .passes.simplify import simplify
 from .places import Place, Places
 from .step import Edge, Step, described, spec_at
-from .text import Names, code_of, literal_text, number_text, shape_text, statements, view_texts, widened
+from .text import Names, code_of, dtype_text, literal_text, number_text, shape_text, statements, view_texts, widened
 
 # These give a tuple, also of a single result.
 _TUPLES = frozenset({"unstack", "split", "scan"})
@@ -241,8 +241,11 @@ class LoopText:
         elif is_product_with_matrix(node) and over[0] and not over[1]:
             *lead, inner = parents[0][0].specs[parents[0][1]].shape  # type: ignore[index]
             rows = " * ".join(["time", *map(str, lead)])
-            shape = shape_text("time", node.specs[0].shape)
-            texts = [f"np.matmul({names[0]}.reshape({rows}, {inner}), {names[1]}).reshape{shape}"]
+            spec = node.specs[0]
+            shape = shape_text("time", spec.shape)
+            # A text to read has no need of it.
+            out = f", out=np.empty(({rows}, {spec.shape[-1]}), {dtype_text(spec)})" if self.lifted is None else ""
+            texts = [f"np.matmul({names[0]}.reshape({rows}, {inner}), {names[1]}{out}).reshape{shape}"]
         else:
             texts = self._texts_over_time(node, parents, names, over)
             if len(node.specs) > 1:
