@@ -15,11 +15,12 @@ from tests.ops.test_notation import SCOPE
 from tinygrad_rnn import nn, viz
 from tinygrad_rnn.core.algebra import Writer, Written
 from tinygrad_rnn.core.errors import CellError, ConfigError, TraceError
+from tinygrad_rnn.core.latex.equations import Handed
+from tinygrad_rnn.core.latex.names import Symbol, Symbols, symbol, text
+from tinygrad_rnn.core.latex.notation import Seed
 from tinygrad_rnn.core.notation import PYTHON
 from tinygrad_rnn.core.tree import tree_flatten
-from tinygrad_rnn.viz.equations import Handed
 from tinygrad_rnn.viz.latex import equations_of
-from tinygrad_rnn.viz.latex_names import Symbol, Symbols, symbol, text
 
 
 class Minimal(nn.Cell):
@@ -86,6 +87,8 @@ class Run:
     def leaf(self, meant, spec):
         if isinstance(meant, Symbol):
             return Written(f"at({self.key(meant)!r}, {meant.time})")
+        if isinstance(meant, Seed):
+            return Written(f"ones({spec.shape})")
         return Written(f"handed({meant.number})") if isinstance(meant, Handed) else PYTHON.leaf(meant, spec)
 
     def value(self, term, t):
@@ -122,7 +125,7 @@ def test_the_equations_computed_step_by_step_give_the_gradients(make):
     names = found._names
     for (node, slot), own in names.symbols.items():
         if node in found._step.constants:
-            run.known[Run.key(own), None] = found._captured[found._step.constants.index(node)].data
+            run.known[Run.key(own), None] = found._step.captured[found._step.constants.index(node)].data
         elif node in found._step.carry:
             run.known[Run.key(own), -1] = np.zeros(node.specs[slot].shape)
     (x_symbol,) = [own for (node, _), own in names.symbols.items() if node in found._step.xs]
@@ -146,7 +149,7 @@ def test_the_equations_computed_step_by_step_give_the_gradients(make):
     for t, x in enumerate(xs):
         np.testing.assert_allclose(run.known[rf"\delta {Run.key(x_symbol)}", t], x.grad, rtol=1e-9, atol=1e-12)
     checked = 0
-    for node, value in zip(found._step.constants, found._captured, strict=True):
+    for node, value in zip(found._step.constants, found._step.captured, strict=True):
         if isinstance(value, tg.Tensor):
             key = rf"\delta {Run.key(names.symbols[node, 0])}"
             np.testing.assert_allclose(run.known[key, None], value.grad, rtol=1e-9, atol=1e-12)
@@ -271,4 +274,9 @@ def test_mathml_can_be_made_of_all_equations():
 def test_the_page_of_equations_shows_what_latex_returns():
     page = (Path(__file__).resolve().parents[2] / "docs" / "cell-equations.md").read_text("utf-8")
     shown = re.findall(r"```math\n(.*?)\n```", page, re.DOTALL)
-    assert shown == [equations(CELLS[name]()) for name in ("RNN", "LSTM", "GRU", "minimal")]
+    cells = [equations(CELLS[name]()) for name in ("RNN", "LSTM", "GRU", "minimal")]
+    weight = tg.Tensor(np.ones((3, 2)), requires_grad=True, name="weight")
+    guess = np.tanh(np.linspace(0, 1, 12).reshape(4, 3) @ weight)
+    guess.name = "guess"
+    loss = np.mean((guess - np.arange(8).reshape(4, 2)) ** 2)
+    assert shown == [*cells, tg.Graph.of(loss).latex()]

@@ -8,6 +8,7 @@ from typing import Any
 
 from .errors import GraphError
 from .explain import Numbers, Rules, explained
+from .latex import Equations, Parts, aligned
 from .node import Node, Spec, ancestors
 from .tensor import Tensor
 
@@ -160,6 +161,40 @@ class Graph:
         for node, line in zip(self.nodes, self._lines(), strict=True):
             lines += [line, *[f"    {told}" for told in explained(node, numbers, rules)]]
         return "\n".join([*lines, self._return(), *numbers.notes])
+
+    def latex(self, backward: bool = True) -> str:
+        r"""Return the equations of the graph and of its backward pass as LaTeX.
+
+        The names are those that tensors were given; what has none is written where it is used. x W is a product of
+        matrices, ⊙ one of elements, and a constant array is a C with its shape. Of the backward pass, δv is the
+        gradient in v of the one number that the graph computes, which is L without a name; of several results, or one
+        of several elements, Δ is the cotangent. It is derived from the rules of the operations, as the gradients
+        themselves are.
+
+        `viz.latex` writes those of one step of a loop in the same way, with the names of its local variables.
+
+        Args:
+            backward: the equations of the backward pass stand below the others.
+
+        Returns:
+            The text of an `align*` environment. It needs the package amsmath, and no other.
+
+        Raises:
+            FreedGraphError: if an earlier backward pass has freed constants that stand in the equations.
+            TraceError: if a gradient rule asks for values.
+
+        Example:
+            >>> import numpy as np
+            >>> import tinygrad_rnn as tg
+            >>> x, w = [tg.Tensor([1.0, 2.0], requires_grad=True, name=name) for name in ("x", "w")]
+            >>> print(tg.Graph.of(np.sum(np.tanh(w * x))).latex())
+            \begin{align*}
+            L &= \operatorname{sum}(\tanh(w \odot x)) \\[2ex]
+            \delta x &= (\mathbf{1} - \tanh(w \odot x)^{2}) \odot w \\
+            \delta w &= (\mathbf{1} - \tanh(w \odot x)^{2}) \odot x
+            \end{align*}
+        """
+        return aligned(Equations(Parts(self.nodes, self.inputs, self.outputs)), backward)
 
 
 _LEAST = 27

@@ -1,22 +1,60 @@
-"""The equations of one step and of its backward pass, as terms, derived from the graph of the step alone."""
+"""The equations of a graph, or of one step, and of its backward pass, as terms, derived from the graph alone."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..core import Node, Spec, Tensor, enable_grad
-from ..core.algebra import Algebra, Term, in_order, shared
-from ..core.backward import Addend, sum_to
-from ..core.trace import Abstract, Trace, freeze
-from ..scan.step import Edge, Step, is_float, spec_at
-from .latex_names import Symbol, Symbols, symbol
-from .latex_notation import textbook
+from ..algebra import Algebra, Term, in_order, shared
+from ..backward import Addend, sum_to
+from ..errors import FreedGraphError
+from ..modes import enable_grad
+from ..node import Node, Spec
+from ..tensor import Tensor
+from ..trace import Abstract, Trace, freeze
+from .names import Symbol, Symbols, symbol
+from .notation import Seed, array, textbook
 
+Edge = tuple[Node, int]
 _UNNAMED = "asuvwqpr"
+_LEAVES = "xABCDEF"
+
+
+class Parts(NamedTuple):
+    """A program, and what part its inputs and results play in it.
+
+    Args:
+        nodes: all of them, parents before children.
+        xs: the inputs.
+        ys: the results.
+        constants: inputs that are the same at every step.
+        captured: the tensors and arrays that the constants stand for.
+        carry: inputs that hold the state.
+        next_carry: the state after the step, one for each of `carry`.
+        steps: this is one step of a loop, so what is computed has the index t.
+    """
+
+    nodes: Sequence[Node]
+    xs: Sequence[Node]
+    ys: Sequence[Edge]
+    constants: Sequence[Node] = ()
+    captured: Sequence[Any] = ()
+    carry: Sequence[Node] = ()
+    next_carry: Sequence[Edge] = ()
+    steps: bool = False
+
+    @property
+    def now(self) -> int | None:
+        """The step of what is computed; None where there are no steps."""
+        return 0 if self.steps else None
+
+    @property
+    def loss(self) -> Edge | None:
+        """The result that the gradients are those of, if it is one number and there are no steps."""
+        return self.ys[0] if not self.steps and len(self.ys) == 1 and _spec_at(self.ys[0]).size == 1 else None
 
 
 class Handed(NamedTuple):
@@ -40,44 +78,52 @@ class Equation(NamedTuple):
 
 
 class Named:
-    """The symbols of a step's values: of inputs, parameters, states, and of what its author named.
+    """The symbols of a program's values: of inputs, parameters, states, and of what its author named.
 
     Args:
-        step: with the names that `Traced.named` gives.
+        step: the program.
         more: values without a name that get one all the same.
     """
 
-    def __init__(self, step: Step, more: frozenset[Edge]) -> None:
-        self.step = step
+    def __init__(self, step: Parts, more: frozenset[Edge]) -> None:
+        now = step.now
         self.symbols: dict[Edge, Symbol] = {}
         self.moved: dict[int, Symbol] = {}
+        self._constants: dict[int, Symbol] = {}
         self.taken = Symbols()
         for node in step.constants:
             self._give((node, 0), symbol(node.name) if node.name else None, "ABCDEF", None)
         for node in step.xs:
-            self._give((node, 0), symbol(node.name or "x", 0), "x", 0)
+            self._give((node, 0), symbol(node.name, now) if node.name else None, _LEAVES, now)
         for k, (node, after) in enumerate(zip(step.carry, step.next_carry, strict=True)):
             self._state(k, node, after)
         names: dict[str, list[Edge]] = {}
-        for node in step.graph:
+        for node in step.nodes:
             for slot in range(len(node.specs)):
                 name = node.name_of(slot)
                 if name and (node, slot) not in self.symbols:
                     names.setdefault(name, []).append((node, slot))
         for name, edges in names.items():
             for edge in reversed(edges):  # of several values of one name, the last one keeps it
-                self.symbols[edge] = self.taken.new(symbol(name, 0))
+                self.symbols[edge] = self.taken.new(symbol(name, now))
         for edge in step.ys:
             if edge not in self.symbols:
-                self._give(edge, symbol("y", 0), "y", 0)
-        for node in step.graph:
+                self._give(edge, symbol("L" if edge == step.loss else "y", now), "y", now)
+        for node in step.nodes:
             for slot in range(len(node.specs)):
                 part_of_named = len(node.specs) > 1 and any((node, i) in self.symbols for i in range(len(node.specs)))
                 if (node, slot) not in self.symbols and (part_of_named or (node, slot) in more):
-                    self.symbols[node, slot] = self.taken.any(_UNNAMED, 0)
+                    self.symbols[node, slot] = self.taken.any(_UNNAMED, now)
 
     def _give(self, edge: Edge, wanted: Symbol | None, letters: str, time: int | None) -> None:
         self.symbols[edge] = self.taken.new(wanted) if wanted else self.taken.any(letters, time)
+
+    def constant(self, value: Any) -> Symbol:
+        """Return the symbol of an array without a name."""
+        if id(value) not in self._constants:
+            shape = tuple(map(str, value.shape))
+            self._constants[id(value)] = self.taken.new(Symbol(r"\mathbf{C}", shape))
+        return self._constants[id(value)]
 
     def _state(self, k: int, node: Node, after: Edge) -> None:
         """Name a leaf of the state, by the shorter of the names that it has before and after the step."""
@@ -92,20 +138,19 @@ class Named:
 
 
 class Equations:
-    """All equations of a step.
+    """All equations of a program.
 
     Args:
-        step: with the names that `Traced.named` gives.
-        captured: the tensors and arrays that its constants stand for.
+        step: the program.
 
     Attributes:
-        forward: those of the step.
+        forward: those of what it computes.
         backward: those of its gradients, last values first, then those of inputs and parameters.
         handed: for each leaf of the state, the cotangent that the step hands back to the one before.
     """
 
-    def __init__(self, step: Step, captured: list[Any]) -> None:
-        self._step, self._captured = step, captured
+    def __init__(self, step: Parts) -> None:
+        self._step = step
         more: frozenset[Edge] = frozenset()
         idle: frozenset[int] = frozenset()
         while True:
@@ -121,17 +166,18 @@ class Equations:
     def _derive(self, idle: frozenset[int]) -> None:
         self._algebra = textbook()
         self._forward_terms: dict[Edge, Term] = {}
+        self._arrays: dict[int, Term] = {}
         self.forward = self._forward()
-        sweep = _Sweep(self._step, self._captured, self._names, self._algebra, self._forward_terms, idle)
+        sweep = _Sweep(self._step, self._names, self._algebra, self._forward_terms, self._arrays, idle)
         self.backward, self.handed, self._totals = sweep.backward, sweep.handed, sweep.totals
 
     def _forward(self) -> list[Equation]:
         found = []
         symbols, terms, algebra = self._names.symbols, self._forward_terms, self._algebra
-        for node, value in zip(self._step.constants, self._captured, strict=True):
+        for node, value in zip(self._step.constants, self._step.captured, strict=True):
             known = value if not isinstance(value, Tensor) else symbols[node, 0]
             terms[node, 0] = algebra.name(known, node.specs[0])
-        for node in self._step.graph:
+        for node in self._step.nodes:
             if node.primitive is None:
                 if (node, 0) not in terms:
                     terms[node, 0] = algebra.name(symbols[node, 0], node.specs[0])
@@ -155,10 +201,20 @@ class Equations:
 
     def _operand(self, node: Node, i: int) -> Term:
         parent = node.parents[i]
-        assert node.args is not None
-        if parent is None:
-            return self._algebra.number(node.args[i], Spec((), node.specs[0].dtype))
-        return self._forward_terms[parent, node.slots[i]]
+        if parent is not None:
+            return self._forward_terms[parent, node.slots[i]]
+        if node.args is None:
+            raise FreedGraphError(
+                f"{node!r}: an earlier backward pass freed the constants in it; write backward(retain_graph=True) "
+                "there, or run the forward pass again"
+            )
+        value = node.args[i]
+        if not hasattr(value, "shape"):
+            return self._algebra.number(value, Spec((), node.specs[0].dtype))
+        if id(value) not in self._arrays:
+            known = value if isinstance(value, np.ndarray) and array(value) else self._names.constant(value)
+            self._arrays[id(value)] = self._algebra.name(known, Spec(value.shape, value.dtype))
+        return self._arrays[id(value)]
 
     def _roots(self) -> list[Term]:
         return [equation.term for equation in (*self.forward, *self.backward)] + list(self.handed.values())
@@ -173,7 +229,7 @@ class Equations:
         """Give lines of their own to terms that would be written many times over and are nobody's cotangent."""
         self.given: dict[Term, Symbol] = {}
         for term in shared(self._roots()):
-            self.given[term] = self._names.taken.any(_UNNAMED, 0)
+            self.given[term] = self._names.taken.any(_UNNAMED, self._step.now)
         done: set[Term] = set()
         for equations in (self.forward, self.backward):
             lines = list(equations)
@@ -191,29 +247,31 @@ class Equations:
 
 
 class _Sweep:
-    """The reverse sweep over one step, on terms."""
+    """The reverse sweep over a program, on terms."""
 
     def __init__(
         self,
-        step: Step,
-        captured: list[Any],
+        step: Parts,
         names: Named,
         algebra: Algebra,
         forward: Mapping[Edge, Term],
+        arrays: Mapping[int, Term],
         idle: frozenset[int],
     ) -> None:
-        self._step, self._names, self._forward = step, names, forward
+        self._step, self._names, self._forward, self._arrays = step, names, forward, arrays
         self._algebra, self._trace = algebra, Trace()
         self._inputs: dict[int, Term] = {}
         self._values: dict[Edge, Abstract] = {}
         self._found: dict[Edge, Any] = {}
         self._lines: list[tuple[Symbol, int, bool]] = []
-        pairs = zip(step.constants, captured, strict=True)
-        wanted = [is_float((node, 0)) and getattr(value, "requires_grad", False) for node, value in pairs]
+        pairs = zip(step.constants, step.captured, strict=True)
+        wanted = [_is_float((node, 0)) and getattr(value, "requires_grad", False) for node, value in pairs]
         with enable_grad(), np.errstate(all="ignore"):
             self._start(idle)
             self._go(wanted)
-        terms = algebra.of_trace(self._trace, self._inputs, lambda made: algebra.name(np.asarray(made), _spec(made)))
+        terms = algebra.of_trace(
+            self._trace, self._inputs, lambda made: algebra.name(np.asarray(made), Spec(made.shape, made.dtype))
+        )
         self.backward = [Equation((left,), terms[value], over_time) for left, value, over_time in self._lines]
         self.handed = {
             k: terms[self._found[node, 0]._value] for k, node in enumerate(step.carry) if (node, 0) in self._found
@@ -221,47 +279,51 @@ class _Sweep:
         self.totals = {edge: terms[total._value] for edge, total in self._found.items()}
 
     def _start(self, idle: frozenset[int]) -> None:
-        floating = [edge for edge in self._step.ys if is_float(edge)]
+        if self._step.loss:
+            spec = _spec_at(self._step.loss)
+            self._add(self._step.loss, self._input(Seed(), spec))
+            return
+        floating = [edge for edge in self._step.ys if _is_float(edge)]
         for i, edge in enumerate(floating):
             numbered = "" if len(floating) == 1 else rf"^{{({i + 1})}}"
-            self._add(edge, self._input(Symbol(rf"\Delta{numbered}", (), 0), spec_at(edge)))
+            self._add(edge, self._input(Symbol(rf"\Delta{numbered}", (), self._step.now), _spec_at(edge)))
         for k, edge in enumerate(self._step.next_carry):
-            if is_float(edge) and k not in idle:
-                handed = self._input(Handed(k), spec_at(edge))
+            if _is_float(edge) and k not in idle:
+                handed = self._input(Handed(k), _spec_at(edge))
                 if k in self._names.moved:
                     handed = self._line(self._names.moved[k], handed)
                 self._add(edge, handed)
 
     def _go(self, wanted: list[bool]) -> None:
         step, symbols = self._step, self._names.symbols
-        needed = {node for node in (*step.carry, *step.xs) if is_float((node, 0))}
+        needed = {node for node in (*step.carry, *step.xs) if _is_float((node, 0))}
         needed |= {node for node, want in zip(step.constants, wanted, strict=True) if want}
-        for node in step.graph:
+        for node in step.nodes:
             if node.primitive is not None and any(parent in needed for parent in node.parents):
                 needed.add(node)
-        for node in reversed(step.graph.nodes):
+        for node in reversed(step.nodes):
             if node.primitive is None or node not in needed:
                 continue
             gs = [self._found.get((node, slot)) for slot in range(len(node.specs))]
             if all(g is None for g in gs):
                 continue
             for slot, g in enumerate(gs):
-                if g is not None and (node, slot) in symbols:
+                if g is not None and (node, slot) in symbols and (node, slot) != step.loss:
                     gs[slot] = self._line(symbols[node, slot], g)
             self._pull(node, gs, needed)
-        for leaf, want in [*[(x, is_float((x, 0))) for x in step.xs], *zip(step.constants, wanted, strict=True)]:
+        for leaf, want in [*[(x, _is_float((x, 0))) for x in step.xs], *zip(step.constants, wanted, strict=True)]:
             if want and (leaf, 0) in self._found:
-                self._line(symbols[leaf, 0], self._found[leaf, 0], over_time=leaf in step.constants)
+                self._line(symbols[leaf, 0], self._found[leaf, 0], over_time=step.steps and leaf in step.constants)
 
     def _pull(self, node: Node, gs: list[Any], needed: set[Node]) -> None:
-        assert node.primitive is not None and node.args is not None
+        assert node.primitive is not None
         args = [
-            node.args[i] if parent is None else self._value((parent, slot))
+            self._constant(node.args[i] if node.args else None) if parent is None else self._value((parent, slot))
             for i, (parent, slot) in enumerate(zip(node.parents, node.slots, strict=True))
         ]
         outs = [self._value((node, slot)) for slot in range(len(node.specs))]
         edges = list(zip(node.parents, node.slots, strict=True))
-        needs = [parent is not None and parent in needed and is_float((parent, slot)) for parent, slot in edges]
+        needs = [parent is not None and parent in needed and _is_float((parent, slot)) for parent, slot in edges]
         pulled = node.primitive.pull(gs, outs, args, needs, node.params)
         for need, cotangent, (parent, slot) in zip(needs, pulled, edges, strict=True):
             if need and cotangent is not None:
@@ -269,7 +331,7 @@ class _Sweep:
                 self._add((parent, slot), cotangent)
 
     def _add(self, edge: Edge, cotangent: Any) -> None:
-        spec = spec_at(edge)
+        spec = _spec_at(edge)
         if type(cotangent) is Addend:
             cotangent = cotangent.primitive(*cotangent.args, **cotangent.params)
         if cotangent.shape != spec.shape:
@@ -291,13 +353,27 @@ class _Sweep:
         self._inputs[made._value] = self._algebra.name(stands_for, spec)
         return made
 
+    def _constant(self, value: Any) -> Any:
+        """Return an argument that no gradient is taken of: an array as what stands for it, others as they are."""
+        if not isinstance(value, np.ndarray):
+            return value
+        made = self._trace.input(Spec(value.shape, value.dtype))
+        self._inputs[made._value] = self._arrays[id(value)]
+        if value.dtype.kind != "f":
+            self._trace.known[made._value] = value
+        return made
+
     def _value(self, edge: Edge) -> Abstract:
         if edge not in self._values:
-            made = self._trace.input(spec_at(edge))
+            made = self._trace.input(_spec_at(edge))
             self._inputs[made._value] = self._forward[edge]
             self._values[edge] = made
         return self._values[edge]
 
 
-def _spec(made: Any) -> Spec:
-    return Spec(made.shape, made.dtype)
+def _spec_at(edge: Edge) -> Spec:
+    return edge[0].specs[edge[1]]
+
+
+def _is_float(edge: Edge) -> bool:
+    return _spec_at(edge).dtype.kind == "f"

@@ -56,7 +56,7 @@ def text(name: str) -> str:
     r"""Return a name as LaTeX text in ASCII, no longer than 40 characters.
 
     Example:
-        >>> from tinygrad_rnn.viz.latex_names import text
+        >>> from tinygrad_rnn.core.latex.names import text
         >>> print(text("50 %_of\\é"))
         50 \%\_of\textbackslash{}e
     """
@@ -81,7 +81,7 @@ def symbol(name: str, time: int | None = None) -> Symbol:
     path of their module as a subscript; longer names are set in italics.
 
     Example:
-        >>> from tinygrad_rnn.viz.latex_names import symbol
+        >>> from tinygrad_rnn.core.latex.names import symbol
         >>> print(symbol("from_input.weight").latex(), symbol("h1", time=-1).latex(), symbol("gate", time=0).latex())
         W_{\text{from\_input}} h_{1,t-1} \mathit{gate}_{t}
     """

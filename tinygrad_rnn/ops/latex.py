@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from ..core.algebra import (
     AND,
@@ -20,28 +18,27 @@ from ..core.algebra import (
     Notation,
     Rewrite,
     Term,
-    Writer,
     Written,
     rewrites,
 )
+from ..core.latex.names import text
+from ..core.latex.notation import (
+    NOTATIONS,
+    REWRITES,
+    Seed,
+    at_least,
+    bracketed,
+    grouped,
+    indexed,
+    named,
+    side_by_side,
+)
 from ..core.node import Spec
-from ..ops.notation import index_text
-from .latex_names import text
+from .notation import index_text
 
 # Side by side: holds together more strongly than a product element by element.
 BESIDE = PRODUCT + 5
 _INDICATOR = r"\mathbf{1}["
-
-
-def bracketed(inside: str) -> str:
-    """Return a formula in round brackets as high as what they hold."""
-    tall = any(sign in inside for sign in (r"\frac", r"\begin", r"\left", r"\sum", r"\sqrt"))
-    return rf"\left({inside}\right)" if tall else f"({inside})"
-
-
-def at_least(part: Written, level: int) -> str:
-    """Return a formula, in brackets unless it holds together strongly enough."""
-    return part.text if part.level >= level else bracketed(part.text)
 
 
 def _between(sign: str, level: int, left: int, right: int) -> Notation:
@@ -81,12 +78,7 @@ def _negative(term: Term, parts: Sequence[Written]) -> Written:
 
 def _raised(part: Written, exponent: str) -> Written:
     base = at_least(part, ATOM)
-    return Written(f"{_grouped(base)}^{{{exponent}}}" if "^" in base else f"{base}^{{{exponent}}}", POWER)
-
-
-def _grouped(base: str) -> str:
-    """Return a formula as a group that takes another index: braces alone do not hold around a letter with an accent."""
-    return f"{{{{}}{base}}}"
+    return Written(f"{grouped(base)}^{{{exponent}}}" if "^" in base else f"{base}^{{{exponent}}}", POWER)
 
 
 def _power(term: Term, parts: Sequence[Written]) -> Written:
@@ -97,7 +89,7 @@ def _transpose(term: Term, parts: Sequence[Written]) -> Written:
     axes, ndim = term.params["axes"], len(term.spec.shape)
     if ndim > 1 and axes == (*range(ndim - 2), ndim - 1, ndim - 2):
         return _raised(parts[0], r"\top")
-    return _named("transpose", term, parts)
+    return named("transpose", term, parts)
 
 
 def _same(term: Term, parts: Sequence[Written]) -> Written:
@@ -106,7 +98,7 @@ def _same(term: Term, parts: Sequence[Written]) -> Written:
 
 def _reshape(term: Term, parts: Sequence[Written]) -> Written:
     own, before = [[n for n in spec.shape if n != 1] for spec in (term.spec, term.operands[0].spec)]
-    return parts[0] if own == before else _named("reshape", term, parts)
+    return parts[0] if own == before else named("reshape", term, parts)
 
 
 def _joined(term: Term, parts: Sequence[Written]) -> Written:
@@ -114,23 +106,13 @@ def _joined(term: Term, parts: Sequence[Written]) -> Written:
     return side_by_side([part.text for part in parts], "&" if beside else r"\\")
 
 
-def side_by_side(parts: Sequence[str], between: str = "&") -> Written:
-    """Return some blocks as one matrix."""
-    return Written(rf"\begin{{bmatrix}} {f' {between} '.join(parts)} \end{{bmatrix}}")
-
-
-def _indexed(part: Written, index: str) -> Written:
-    base = part.text if part.level >= ATOM else bracketed(part.text)
-    return Written(f"{_grouped(base)}_{{[{index}]}}")
-
-
 def _split(term: Term, parts: Sequence[Written]) -> Written:
     bounds, slot = (0, *term.params["bounds"]), term.slot or 0
-    return _indexed(parts[0], ":," * term.params["axis"] + f"{bounds[slot]}:{bounds[slot + 1]}")
+    return indexed(parts[0], ":," * term.params["axis"] + f"{bounds[slot]}:{bounds[slot + 1]}")
 
 
 def _getitem(term: Term, parts: Sequence[Written]) -> Written:
-    return _indexed(parts[0], _index(term, parts))
+    return indexed(parts[0], _index(term, parts))
 
 
 def _index(term: Term, parts: Sequence[Written]) -> str:
@@ -142,7 +124,7 @@ def _scatter_add(term: Term, parts: Sequence[Written]) -> Written:
 
 
 def _unstack(term: Term, parts: Sequence[Written]) -> Written:
-    return _indexed(parts[0], ":," * term.params["axis"] + str(term.slot or 0))
+    return indexed(parts[0], ":," * term.params["axis"] + str(term.slot or 0))
 
 
 def _where(term: Term, parts: Sequence[Written]) -> Written:
@@ -153,24 +135,10 @@ def _where(term: Term, parts: Sequence[Written]) -> Written:
     return Written(rf"\begin{{cases}} {rows} \end{{cases}}", SUM)
 
 
-def _named(name: str, term: Term, parts: Sequence[Written]) -> Written:
-    axis = term.params.get("axis")
-    axes = axis if isinstance(axis, tuple) else (axis,)
-    everywhere = axis is None or axes == tuple(range(len(term.operands[0].spec.shape)))
-    below = "" if everywhere else f"_{{{','.join(map(str, axes))}}}"
-    inside = bracketed(", ".join([part.text for part in parts]))
-    return Written(rf"\operatorname{{{text(name.strip('_'))}}}{below}{inside}")
-
-
-def _generic(term: Term, parts: Sequence[Written]) -> Written:
-    found = _named(term.operation, term, parts)
-    return found if term.slot is None else _indexed(found, str(term.slot))
-
-
 def _sum(term: Term, parts: Sequence[Written]) -> Written:
     if term.params["axis"] == (0,) and len(term.operands[0].spec.shape) == 2 and not term.params["keepdims"]:
         return Written(rf"\mathbf{{1}}^{{\top}} {at_least(parts[0], BESIDE)}", BESIDE)
-    return _named("sum", term, parts)
+    return named("sum", term, parts)
 
 
 def _einsum(term: Term, parts: Sequence[Written]) -> Written:
@@ -179,29 +147,7 @@ def _einsum(term: Term, parts: Sequence[Written]) -> Written:
     return Written(rf"\operatorname{{einsum}}_{{{subscripts}}}{inside}")
 
 
-def number(value: Any) -> Written:
-    """Return a number in at most six digits."""
-    if not math.isfinite(value):
-        return Written(r"\text{nan}") if math.isnan(value) else Written("-" * (value < 0) + r"\infty", SIGNED)
-    mantissa, _, exponent = f"{value:.6g}".partition("e")
-    if not exponent:
-        return Written(mantissa, SIGNED if value < 0 else ATOM)
-    power = rf"10^{{{int(exponent)}}}"
-    if mantissa == "1":
-        return Written(power, POWER)
-    return Written(rf"{mantissa} \cdot {power}", PRODUCT if value > 0 else NEGATIVE)
-
-
-def array(value: Any) -> Written | None:
-    """Return an array that is the same everywhere; None for any other."""
-    if not value.size or not (value == value.flat[0]).all():
-        return None
-    if value.ndim and value.flat[0] in (0, 1):
-        return Written(rf"\mathbf{{{int(value.flat[0])}}}")
-    return number(value.flat[0].item())
-
-
-NOTATIONS: dict[str, Notation] = {
+NOTATIONS |= {
     "add": _between("+", SUM, SUM, SUM),
     "subtract": _between("-", SUM, SUM, NEGATIVE),
     "multiply": _multiply,
@@ -241,16 +187,21 @@ NOTATIONS: dict[str, Notation] = {
 }
 
 
-def writer(leaf: Callable[[Any, Spec], Written]) -> Writer:
-    """Return what writes terms in LaTeX, given how names are written."""
-    return Writer(NOTATIONS, _generic, leaf)
+def _add_in_short(algebra: Algebra, operands: tuple[Term, ...], spec: Spec) -> Term | None:
+    """Return a + a as 2 a."""
+    a, b = operands
+    if a is b and a.operation:
+        return algebra.call("multiply", (algebra.number(2, Spec((), spec.dtype)), a), spec)
+    return rewrites["add"](algebra, operands, spec)
 
 
-def _in_short(algebra: Algebra, operands: tuple[Term, ...], spec: Spec) -> Term | None:
+def _multiply_in_short(algebra: Algebra, operands: tuple[Term, ...], spec: Spec) -> Term | None:
     """Return a * a, and b * a * a, with a square in it, and 1 times what holds or not as that."""
     a, b = operands
-    if a.is_number and a.symbol == 1:
+    if (a.is_number and a.symbol == 1) or (isinstance(a.symbol, Seed) and b.spec.shape == spec.shape):
         return b
+    if isinstance(b.symbol, Seed) and a.spec.shape == spec.shape:
+        return a
     if a is b:
         return algebra.call("square", (a,), spec)
     if a.operation == "multiply" and a.operands[1] is b:
@@ -258,7 +209,19 @@ def _in_short(algebra: Algebra, operands: tuple[Term, ...], spec: Spec) -> Term 
     return rewrites["multiply"](algebra, operands, spec)
 
 
-def textbook() -> Algebra:
-    """Return an algebra that simplifies as a textbook does."""
-    own: dict[str, Rewrite] = {**rewrites, "multiply": _in_short}
-    return Algebra(own)
+def _spread(operation: str) -> Rewrite:
+    """Return what writes the cotangent of a loss, brought to another shape, as that."""
+
+    def rewrite(algebra: Algebra, operands: tuple[Term, ...], spec: Spec) -> Term | None:
+        if isinstance(operands[0].symbol, Seed):
+            return algebra.name(operands[0].symbol, spec)
+        return rewrites[operation](algebra, operands, spec) if operation in rewrites else None
+
+    return rewrite
+
+
+REWRITES |= {
+    "add": _add_in_short,
+    "multiply": _multiply_in_short,
+    **{name: _spread(name) for name in ("broadcast_to", "reshape", "astype")},
+}

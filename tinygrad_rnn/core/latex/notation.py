@@ -1,0 +1,106 @@
+"""The notation of LaTeX: how names, numbers and calls are set as formulas. `ops` adds how its operations are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from ..algebra import (
+    ATOM,
+    NEGATIVE,
+    POWER,
+    PRODUCT,
+    SIGNED,
+    Algebra,
+    Notation,
+    Rewrite,
+    Term,
+    Writer,
+    Written,
+    rewrites,
+)
+from ..node import Spec
+from .names import text
+
+# By the name of an operation, how it is set, and what simplifies it as a textbook does; `ops` fills both.
+NOTATIONS: dict[str, Notation] = {}
+REWRITES: dict[str, Rewrite] = {}
+
+
+class Seed(NamedTuple):
+    """Stands for the cotangent of a loss: 1, which is not written where it is a factor."""
+
+
+def bracketed(inside: str) -> str:
+    """Return a formula in round brackets as high as what they hold."""
+    tall = any(sign in inside for sign in (r"\frac", r"\begin", r"\left", r"\sum", r"\sqrt"))
+    return rf"\left({inside}\right)" if tall else f"({inside})"
+
+
+def at_least(part: Written, level: int) -> str:
+    """Return a formula, in brackets unless it holds together strongly enough."""
+    return part.text if part.level >= level else bracketed(part.text)
+
+
+def side_by_side(parts: Sequence[str], between: str = "&") -> Written:
+    """Return some blocks as one matrix."""
+    return Written(rf"\begin{{bmatrix}} {f' {between} '.join(parts)} \end{{bmatrix}}")
+
+
+def grouped(base: str) -> str:
+    """Return a formula as a group that takes another index: braces alone do not hold around a letter with an accent."""
+    return f"{{{{}}{base}}}"
+
+
+def indexed(part: Written, index: str) -> Written:
+    """Return a part of a formula, by its index in square brackets."""
+    base = part.text if part.level >= ATOM else bracketed(part.text)
+    return Written(f"{grouped(base)}_{{[{index}]}}")
+
+
+def named(name: str, term: Term, parts: Sequence[Written]) -> Written:
+    """Return an operation as a function of that name, its axes below unless they are all axes."""
+    axis = term.params.get("axis")
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    everywhere = axis is None or axes == tuple(range(len(term.operands[0].spec.shape)))
+    below = "" if everywhere else f"_{{{','.join(map(str, axes))}}}"
+    inside = bracketed(", ".join([part.text for part in parts]))
+    return Written(rf"\operatorname{{{text(name.strip('_'))}}}{below}{inside}")
+
+
+def _generic(term: Term, parts: Sequence[Written]) -> Written:
+    found = named(term.operation, term, parts)
+    return found if term.slot is None else indexed(found, str(term.slot))
+
+
+def number(value: Any) -> Written:
+    """Return a number in at most six digits."""
+    if not math.isfinite(value):
+        return Written(r"\text{nan}") if math.isnan(value) else Written("-" * (value < 0) + r"\infty", SIGNED)
+    mantissa, _, exponent = f"{value:.6g}".partition("e")
+    if not exponent:
+        return Written(mantissa, SIGNED if value < 0 else ATOM)
+    power = rf"10^{{{int(exponent)}}}"
+    if mantissa == "1":
+        return Written(power, POWER)
+    return Written(rf"{mantissa} \cdot {power}", PRODUCT if value > 0 else NEGATIVE)
+
+
+def array(value: Any) -> Written | None:
+    """Return an array that is the same everywhere; None for any other."""
+    if not value.size or not (value == value.flat[0]).all():
+        return None
+    if value.ndim and value.flat[0] in (0, 1):
+        return Written(rf"\mathbf{{{int(value.flat[0])}}}")
+    return number(value.flat[0].item())
+
+
+def writer(leaf: Callable[[Any, Spec], Written]) -> Writer:
+    """Return what writes terms in LaTeX, given how names are written."""
+    return Writer(NOTATIONS, _generic, leaf)
+
+
+def textbook() -> Algebra:
+    """Return an algebra that simplifies as a textbook does."""
+    return Algebra({**rewrites, **REWRITES})
