@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -31,6 +31,31 @@ class Rules(NamedTuple):
 
     where: tuple[tuple[str, str], ...]
     cotangents: tuple[tuple[str, int, str], ...]
+
+
+class Told(NamedTuple):
+    """A call of a primitive that is a program of its own, in words.
+
+    Attributes:
+        lines: the program, with its rules and numbers.
+        cotangents: for each argument, what its cotangent is.
+    """
+
+    lines: list[str]
+    cotangents: list[str]
+
+
+class Known(Protocol):
+    """The numbers of a program, as far as they are known."""
+
+    def of(self, node: Node) -> list[str]:
+        """Return the lines of a node's gradients, results and cotangents."""
+
+    def passed(self, node: Node) -> dict[int, Array]:
+        """Return the cotangents that a step passes on to its arguments, by position."""
+
+    def cotangents(self, node: Node) -> list[Any] | None:
+        """Return the cotangents of a node's results, None for those without; None where there are no numbers."""
 
 
 def rules(node: Node) -> Rules:
@@ -76,10 +101,10 @@ def _rules(node: Node, with_values: bool) -> Rules:
         for i, cotangent in pulled.items():
             parent = node.parents[i]
             assert parent is not None
-            whole = _whole(cotangent, parent.specs[node.slots[i]])
-            if not isinstance(whole, Abstract):
-                whole = trace.record(identity, (whole,), {})
-            wanted.append((letters[i], i, whole._value))
+            total = whole(cotangent, parent.specs[node.slots[i]])
+            if not isinstance(total, Abstract):
+                total = trace.record(identity, (total,), {})
+            wanted.append((letters[i], i, total._value))
     terms = algebra.of_trace(trace, symbols, lambda made: algebra.name(np.asarray(made), Spec(made.shape, made.dtype)))
     return _texts(algebra, [(letter, i, terms[value]) for letter, i, value in wanted])
 
@@ -119,13 +144,13 @@ def _pulled(node: Node, letters: Sequence[str], known_as: Any) -> dict[int, Any]
     for i, (parent, slot, letter) in enumerate(zip(node.parents, node.slots, letters, strict=True)):
         arg = node.args[i] if node.args is not None else None
         args.append(known_as(letter, parent.specs[slot] if parent is not None else arg, arg))
-    needs = [parent is not None for parent in node.parents]
+    needs = _needs(node)
     with enable_grad(), np.errstate(all="ignore"):
         pulled = primitive.pull(gs, outs, args, needs, node.params)
     return {i: cotangent for i, (need, cotangent) in enumerate(zip(needs, pulled, strict=True)) if need}
 
 
-def _whole(cotangent: Any, spec: Spec) -> Any:
+def whole(cotangent: Any, spec: Spec) -> Any:
     """Return a cotangent as the engine makes it: of the argument's shape and dtype, zeros where a rule gave none."""
     if cotangent is None:
         return np.zeros(spec.shape, spec.dtype)
@@ -154,7 +179,7 @@ def _fresh() -> Iterator[str]:
         yield f"u{number}"
 
 
-def explained(node: Node, numbers: Numbers, earlier: dict[Any, Rules]) -> list[str]:
+def explained(node: Node, numbers: Known, earlier: dict[Any, Rules]) -> list[str]:
     """Return the lines that stand below a step: the numbers that are known, and its gradient rules.
 
     Args:
@@ -162,6 +187,10 @@ def explained(node: Node, numbers: Numbers, earlier: dict[Any, Rules]) -> list[s
         numbers: of its graph.
         earlier: the rules of steps of the same kind, so that a long graph is no long wait.
     """
+    if node.primitive is not None and node.primitive.told is not None:
+        own = node.primitive.told(node, _letters(node), numbers.cotangents(node))
+        if own is not None:
+            return _program(node, numbers, own)
     lines = numbers.of(node)
     if node.primitive is None:
         return lines
@@ -177,11 +206,28 @@ def explained(node: Node, numbers: Numbers, earlier: dict[Any, Rules]) -> list[s
         if kind is not None:
             earlier[kind] = found
     lines += [f"{name} = {text}" for name, text in found.where]
+    return lines + _passed_on(node, numbers, found.cotangents)
+
+
+def _program(node: Node, numbers: Known, own: Told) -> list[str]:
+    """Return the lines of a step that is a program of its own."""
+    needs = [i for i, need in enumerate(_needs(node)) if need]
+    letters = _letters(node)
+    return own.lines + _passed_on(node, numbers, [(letters[i], i, own.cotangents[i]) for i in needs])
+
+
+def _passed_on(node: Node, numbers: Known, cotangents: Sequence[tuple[str, int, str]]) -> list[str]:
     passed = numbers.passed(node)
-    for letter, i, text in found.cotangents:
-        value = f" = {in_numbers(passed[i])}" if i in passed else ""
-        lines.append(f"cotangent of {letter}: {text}{value}")
-    return lines
+    return [
+        f"cotangent of {letter}: {text}" + (f" = {in_numbers(passed[i])}" if i in passed else "")
+        for letter, i, text in cotangents
+    ]
+
+
+def _needs(node: Node) -> list[bool]:
+    """Return for each argument whether it has a cotangent."""
+    places = zip(node.parents, node.slots, strict=True)
+    return [parent is not None and parent.specs[slot].dtype.kind == "f" for parent, slot in places]
 
 
 class Numbers:
@@ -235,13 +281,19 @@ class Numbers:
         gs = [self._cotangents.get((node, slot)) for slot in range(len(node.specs))]
         if node.primitive is None or all(g is None for g in gs):
             return {}
-        needs = [parent is not None for parent in node.parents]
+        needs = _needs(node)
         pulled = node.primitive.pull(gs, node.outs or (), node.args or (), needs, node.params)
         return {
-            i: np.asarray(_whole(cotangent, parent.specs[slot]))
+            i: np.asarray(whole(cotangent, parent.specs[slot]))
             for i, (cotangent, parent, slot) in enumerate(zip(pulled, node.parents, node.slots, strict=True))
-            if parent is not None
+            if parent is not None and needs[i]
         }
+
+    def cotangents(self, node: Node) -> list[Any] | None:
+        """Return the cotangents of a node's results, None for those without; None where there are no numbers."""
+        if not self._wanted or node.args is None:
+            return None
+        return [self._cotangents.get((node, slot)) for slot in range(len(node.specs))]
 
 
 def _gradients(node: Node) -> list[Array]:

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from .errors import GraphError
-from .explain import Numbers, Rules, explained
+from .explain import Known, Numbers, Rules, explained
 from .latex import Equations, Parts, aligned
 from .node import Node, Spec, ancestors
 from .tensor import Tensor
@@ -113,7 +113,8 @@ class Graph:
                 self.reference(parent, slot) if parent is not None else _constant(arg)
                 for parent, slot, arg in zip(node.parents, node.slots, args, strict=True)
             ]
-            shown += [f"{key}={_setting(value)}" for key, value in node.params.items()]
+            hidden = node.primitive.hides
+            shown += [f"{key}={_setting(value)}" for key, value in node.params.items() if key not in hidden]
             call = f"{node.operation}({', '.join(shown)})"
         names = _names(node) if node.primitive is not None else ""
         scope = "/".join(map(str, node.scope))
@@ -124,6 +125,9 @@ class Graph:
 
         In a rule, g is the cotangent of the step's result, out the result, and a, b, … are its arguments. With several
         results they are g0, g1, … and out0, out1, …
+
+        A loop over time that ran compiled is told as the program of its step, once, with the rules of that; the numbers
+        are those of all steps, (time, ...).
 
         Once a backward pass has left gradients, numbers stand beside the formulas: of a graph with one result of one
         element, those of `backward()`. What an earlier pass has freed is not there any more:
@@ -156,11 +160,19 @@ class Graph:
             return %2
         """
         numbers = Numbers(self.nodes, self.outputs)
+        return "\n".join([*self.told(numbers), self._return(), *numbers.notes])
+
+    def told(self, numbers: Known) -> list[str]:
+        """Return the lines of the program, with gradient rules and numbers below each.
+
+        Args:
+            numbers: that stand beside the formulas.
+        """
         rules: dict[Any, Rules] = {}
         lines = []
         for node, line in zip(self.nodes, self._lines(), strict=True):
             lines += [line, *[f"    {told}" for told in explained(node, numbers, rules)]]
-        return "\n".join([*lines, self._return(), *numbers.notes])
+        return lines
 
     def latex(self, backward: bool = True) -> str:
         r"""Return the equations of the graph and of its backward pass as LaTeX.
@@ -180,6 +192,7 @@ class Graph:
             The text of an `align*` environment. It needs the package amsmath, and no other.
 
         Raises:
+            GraphError: if a loop in the graph ran compiled, which is no equation.
             FreedGraphError: if an earlier backward pass has freed constants that stand in the equations.
             TraceError: if a gradient rule asks for values.
 
@@ -194,6 +207,12 @@ class Graph:
             \delta w &= (\mathbf{1} - \tanh(w \odot x)^{2}) \odot x
             \end{align*}
         """
+        for node in self.nodes:
+            if node.primitive is not None and node.primitive.told is not None:
+                raise GraphError(
+                    f"%{self._numbers[node]} {node.operation} is a program of its own and no equation; write "
+                    "viz.latex(cell, x, state) for the equations of its step, or run it under tg.engine('eager')"
+                )
         return aligned(Equations(Parts(self.nodes, self.inputs, self.outputs)), backward)
 
 

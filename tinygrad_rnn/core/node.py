@@ -23,6 +23,8 @@ class Operation(Protocol):
     name: str
     vjp_rules: Sequence[Callable[..., Any]] | None
     accumulate: Callable[..., None] | None
+    told: Callable[..., Any] | None
+    hides: frozenset[str]
 
     def __call__(self, *args: Any, **params: Any) -> Any:
         """Compute the result."""

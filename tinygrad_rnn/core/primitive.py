@@ -77,6 +77,8 @@ class Primitive:
         self.jvp_rules: Sequence[Rule] | None = None
         self._joint_vjp: Rule | None = None
         self._joint_jvp: Rule | None = None
+        self.told: Rule | None = None
+        self.hides: frozenset[str] = frozenset()
         self._saves: Container[int | str] = _EVERYTHING if saves is None else frozenset(saves)
         self._saves_out = "out" in self._saves
         self._specs_too = "specs" in self._saves
@@ -106,6 +108,15 @@ class Primitive:
     def reads(self, what: int | str) -> bool:
         """Return whether the gradient rules read an argument, given by its position, or with "out" the results."""
         return what in self._saves
+
+    def deftold(self, told: Rule, hides: Sequence[str] = ()) -> None:
+        """Declare `told(node, letters, gs)`, which tells `explain` a call that is a program of its own.
+
+        `letters` are the names of the arguments; `gs` has a cotangent for each result, None where nothing depends on
+        it, and is None itself where no numbers are known. It returns a `Told`, or None for a call like any other.
+        Print-outs leave out the parameters that this hides.
+        """
+        self.told, self.hides = told, frozenset(hides)
 
     def pull(
         self, gs: Sequence[Any], outs: Sequence[Any], args: Sequence[Any], needs: Sequence[bool], params: Any

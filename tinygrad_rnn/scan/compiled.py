@@ -15,6 +15,7 @@ from . import derive
 from .derive import Source
 from .opening import Origin
 from .step import Step, is_float, spec_at
+from .telling import told
 
 Program = Callable[[Sequence[Array], int, bool], list[Array]]
 
@@ -167,3 +168,4 @@ def _zeros(spec: Any) -> Array:
 
 scan_primitive.defvjp_joint(_vjp)
 scan_primitive.defjvp_joint(_jvp)
+scan_primitive.deftold(told, hides=("step", "engine"))

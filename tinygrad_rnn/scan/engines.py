@@ -21,14 +21,15 @@ from ..core.modes import current
 from ..core.stacked import Stacked, lift, lower, running_levels
 from ..core.trace import Abstract
 from ..core.tree import tree_flatten, tree_map, tree_unflatten
-from .checks import is_arrays, matcher, name_of, refuse_output, refuse_step
+from .checks import name_of, refuse_step
 from .compiled import Program, run
-from .eager import choose, run_eager
+from .eager import run_eager
 from .numpy_engine import numpy_engine
 from .opening import Origin
 from .passes.merge import merge
 from .prepare import prepared
 from .step import Step, Traced, extent_of, traced
+from .whole import whole_step
 
 Run = Callable[..., tuple[Any, Any, Any]]
 _llvmlite = importlib.util.find_spec("llvmlite") is not None
@@ -221,7 +222,7 @@ def _run_compiled(
     """Run the steps as `run_eager` does, traced once and compiled."""
     rest = (init, xs, time, reverse, keep_states, carried, ends)
     states_too = keep_states or ends is not None
-    whole = _whole_step(step, init, states_too, carried is not None)
+    whole = whole_step(step, init, states_too, carried is not None)
     x = (xs, Tensor._wrap(carried)) if carried is not None else xs
     x_leaves, x_structure = tree_flatten(x)
     leaves, structure = tree_flatten(init)
@@ -284,26 +285,6 @@ def _draw(shapes: list[tuple[int, ...]], time: int, reverse: bool) -> list[Tenso
             for array in arrays:
                 array[t] = random.uniform(array.shape[1:])
     return [Tensor._wrap(array) for array in arrays]
-
-
-def _whole_step(step: Any, init: Any, states_too: bool, masked: bool) -> Callable[[Any, Any], tuple[Any, Any]]:
-    """Return the step with its checks, what goes before it and what comes out beside its own results."""
-    state_matches = matcher(init)
-
-    def whole(x: Any, state: Any) -> tuple[Any, Any]:
-        if masked:
-            x, mask = x
-            state = tree_map(partial(choose, mask), state, init)
-        out = step(x, state)
-        if not isinstance(out, tuple) or len(out) != 2 or not state_matches(out[1]):
-            refuse_step(step, out, init, 0)
-        y, after = out
-        if not is_arrays(y):
-            refuse_output(step, y, [], 0)
-        return ((y, after), after) if states_too else out
-
-    whole.__qualname__ = name_of(step)
-    return whole
 
 
 def _outside() -> int:

@@ -4,18 +4,36 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..core import Array, Node, Tensor, random
+from ..core import Array, Node, Spec, Tensor, enable_grad, random
 from ..core.errors import GraphError
 from ..core.modes import again
+from ..core.names import LocalNames
 from ..core.tree import TreeDef, tree_flatten, tree_unflatten
 from .checks import name_of
 from .eager import Mask, run_eager
+from .step import Step, extent_of, traced
+from .whole import whole_step
 
 Edge = tuple[Node, int]
+
+
+class Steps(NamedTuple):
+    """The step of a loop, traced again, and what its loop ran on.
+
+    Args:
+        step: with the names of its author's.
+        constants: the values of its constants.
+        values: those of the state before the first step, and of all inputs, each (time, ...); None where they were
+            freed, or where the step does something else now than when its loop ran.
+    """
+
+    step: Step
+    constants: list[Array]
+    values: list[Array] | None
 
 
 class Origin:
@@ -84,8 +102,8 @@ class Origin:
         results = tree_flatten((ys, states) if self._states_too else ys)[0]
         if next(numbers, None) is not None:
             raise self._error()
-        if node.args is not None:
-            self._compare(node, results, time - 1 if reverse else 0)
+        if node.args is not None and not self.agrees(node, [leaf._data for leaf in results]):
+            raise self._error()
         places = [*range(len(results)), *range(len(node.specs) - carry, len(node.specs))]
         every = [*results, *tree_flatten(last)[0]]
         return [
@@ -93,21 +111,57 @@ class Origin:
             for place, leaf in zip(places, every, strict=True)
         ]
 
+    def traced(self, node: Node) -> Steps:
+        """Trace the step of a loop once more, for the names of its results.
+
+        Args:
+            node: of the loop.
+
+        Raises:
+            TraceError: if it asks for values now, which it did not when the loop ran.
+        """
+        leaves = _inputs(node)
+        carry = len(node.params["step"].carry)
+        xs = leaves[carry : len(leaves) - self._draws]
+        whole = whole_step(
+            self._step, tree_unflatten(self._state, leaves[:carry]), self._states_too, self._mask is not None
+        )
+        code = getattr(getattr(type(self._step), "forward", self._step), "__code__", None)
+        with enable_grad(), LocalNames(code) as names:
+            found = traced(
+                whole,
+                [Spec(leaf.shape[1:], leaf.dtype) for leaf in xs],
+                [Spec(leaf.shape, leaf.dtype) for leaf in leaves[:carry]],
+                (self._inputs, self._state),
+                [extent_of(leaf) for leaf in xs],
+            )
+        step = found.named(names)
+        is_known = node.args is not None and not any(_is_changed(value, before()) for value, before in self._captured)
+        is_same = len(step.xs) == len(leaves) - carry and len(step.ys) <= len(node.specs) - carry
+        constants = [np.asarray(value.data if isinstance(value, Tensor) else value) for value in found.captured]
+        values = [np.asarray(leaf._data) for leaf in leaves] if is_known and is_same else None
+        return Steps(step, constants, values)
+
     def _drawn(self, numbers: Iterator[Array], shape: tuple[int, ...] | None) -> Array:
         array = next(numbers, None)
         if array is None or array.shape != shape:
             raise self._error()
         return array
 
-    def _compare(self, node: Node, results: list[Any], t: int) -> None:
-        """Compare the results of the first step, before which nothing can have grown apart."""
+    def agrees(self, node: Node, results: Sequence[Array]) -> bool:
+        """Return whether a loop gave these results, each (time, ...), at its first step.
+
+        Nothing can have grown apart before that.
+        """
+        t = node.params["time"] - 1 if node.params["reverse"] else 0
         for before, now in zip(node.outs or (), results, strict=False):
             if not isinstance(before, np.ndarray):
                 continue
-            a, b = before[t], now._data[t]
+            a, b = before[t], now[t]
             near = float(np.finfo(a.dtype).eps) ** 0.5 if a.dtype.kind == "f" else 0.0
             if a.shape != b.shape or not np.allclose(a, b, rtol=near, atol=near, equal_nan=True):
-                raise self._error()
+                return False
+        return True
 
     def _error(self) -> GraphError:
         return GraphError(

@@ -14,9 +14,10 @@ from ..core.modes import current
 from ..core.node import Array
 from ..core.tree import TreeDef, tree_flatten, tree_map, tree_unflatten
 from .checks import matcher, name_of, refuse_step
-from .engines import EngineWarning, _outside, _whole_step, checked, has_native
+from .engines import EngineWarning, _outside, checked, has_native
 from .numpy_engine import numpy_engine
 from .step import Step, Traced, traced
+from .whole import whole_step
 
 
 class Stepper:
@@ -73,7 +74,7 @@ class Stepper:
         self._taken = _compiled(found, [leaf.data for leaf in states], constants, name, fall_back)
 
     def _traced(self, step: Any, init: Any, xs: list[Any], states: list[Any]) -> Traced:
-        whole = _whole_step(step, init, states_too=False, masked=False)
+        whole = whole_step(step, init, states_too=False, masked=False)
         specs, state_specs = [[Spec(leaf.shape, leaf.dtype) for leaf in leaves] for leaves in (xs, states)]
         structures = (self._structure, self._states)
         with no_grad():
