@@ -10,7 +10,6 @@ from tinygrad_rnn.core.errors import GraphError
 from tinygrad_rnn.core.explain import in_numbers
 from tinygrad_rnn.scan import scan, telling
 
-
 real = telling._Numbers
 
 
