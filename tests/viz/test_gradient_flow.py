@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, viz
-from tinygrad_rnn.core.errors import CellError, ConfigError, DataError, ShapeError
+from tinygrad_rnn.core.errors import CellError, ConfigError, DataError, FreedGraphError, GraphError, ShapeError
 from tinygrad_rnn.core.tree import tree_flatten
 from tinygrad_rnn.scan.engines import available
 
@@ -218,6 +218,94 @@ def test_a_state_that_is_handed_through_gets_what_later_steps_send_back():
     np.testing.assert_allclose(flow.horizon, np.sqrt(2) * np.array([1, 2, 0, 0]))
 
 
+COMPUTED = sorted(set(LAYERS) - {"cell with an output of its own", "minGRU in parallel time"})
+
+
+@pytest.mark.parametrize("engine", available())
+@pytest.mark.parametrize("lengths", [None, [7, 4]])
+@pytest.mark.parametrize("name", COMPUTED)
+def test_a_loss_that_has_been_computed_tells_the_same_as_the_function_that_computes_it(name, lengths, engine):
+    layer = made(name)
+    x = inputs(layer)
+
+    def compute():
+        with tg.engine(engine):
+            y, _ = layer(x, lengths=lengths)
+        return np.sum(np.square(y))
+
+    (expected,) = viz.gradient_flow(compute).flows.values()
+    (flow,) = viz.gradient_flow(compute()).flows.values()
+    assert flow.loss == pytest.approx(expected.loss, rel=1e-12)
+    assert flow.horizon is None
+    # An LSTM hands on (h, c), and computes c first.
+    by_layer = {}
+    for part in expected.states:
+        by_layer.setdefault(part.layer, []).insert(0, part.gradient)
+    assert [part.layer for part in flow.states] == [layer for layer, parts in by_layer.items() for _ in parts]
+    for part, wanted in zip(flow.states, [one for parts in by_layer.values() for one in parts], strict=True):
+        np.testing.assert_allclose(part.gradient, wanted, rtol=1e-9, atol=1e-12, err_msg=f"{part.layer} {part.name}")
+
+
+@pytest.mark.parametrize("engine", available())
+def test_the_last_state_alone_reaches_back_from_the_end_of_each_direction(engine):
+    layer = made("GRU in both directions")
+    x = inputs(layer)
+
+    def compute():
+        with tg.engine(engine):
+            return np.sum(layer(x)[1])
+
+    (expected,), (flow,) = [viz.gradient_flow(what).flows.values() for what in (compute, compute())]
+    for part, wanted in zip(flow.states, expected.states, strict=True):
+        assert (part.layer, part.name, wanted.name) == (wanted.layer, "state", "h")
+        np.testing.assert_allclose(part.gradient, wanted.gradient, rtol=1e-9, atol=1e-12)
+
+
+def test_steps_that_a_computed_loss_does_not_depend_on_get_no_gradient():
+    layer = made("LSTM of two layers")
+    x = inputs(layer)
+    loss = np.sum(layer(x)[0][3])
+    (flow,) = viz.gradient_flow(loss).flows.values()
+    assert {part.name for part in flow.states} == {"state 1", "state 2"}
+    for part in flow.states:
+        assert part.gradient.shape[0] == 7
+        assert part.norms[:4].all() and not part.norms[4:].any()
+
+
+def test_a_computed_loss_of_a_hand_written_loop_is_measured_too():
+    w, h = tg.Tensor(0.5, requires_grad=True), tg.Tensor(np.ones(3), requires_grad=True)
+    for _ in range(6):
+        h = np.tanh(w * h)
+    (flow,) = viz.gradient_flow(np.sum(h)).flows.values()
+    (part,) = flow.states
+    np.testing.assert_allclose(part.gradient[-1], np.ones(3))
+    assert part.gradient.shape == (6, 3) and (np.diff(part.norms) > 0).all()
+
+
+def test_the_graph_of_a_computed_loss_is_left_as_it_was():
+    layer = made("RNN")
+    loss = np.sum(layer(inputs(layer))[0])
+    found = [viz.gradient_flow(loss).flows["loss"].states[0].gradient for _ in range(2)]
+    np.testing.assert_array_equal(*found)
+    assert all(parameter.grad is None for parameter in layer.parameters())
+    loss.backward()
+
+
+def test_computed_losses_of_several_models_stand_side_by_side():
+    losses = {name: np.sum(made(name)(inputs(made(name)))[0]) for name in ("RNN", "LSTM of two layers")}
+    assert [len(flow.states) for flow in viz.gradient_flow(losses).flows.values()] == [1, 4]
+
+
+def test_a_computed_loss_of_parameters_that_were_changed_since_is_refused():
+    layer = made("RNN")
+    with tg.engine("numpy"):
+        loss = np.sum(layer(inputs(layer))[0])
+    for parameter in layer.parameters():
+        parameter.assign(parameter.data + 1)
+    with pytest.raises(GraphError, match="changed in between"):
+        viz.gradient_flow(loss)
+
+
 def test_one_backward_pass_is_enough_for_all_states(monkeypatch):
     from tinygrad_rnn.viz.through_time import flow
 
@@ -285,8 +373,24 @@ class Noisy(nn.Cell):
         return h, h
 
 
+def uneven():
+    layer = nn.Recurrent(Branching(), engine="eager").astype(np.float64)
+    with tg.scope("uneven"):
+        return layer(np.array([-1.0, 1.0, 1.0, -1.0, 1.0]).reshape(5, 1, 1) * np.full((1, 2), 3.0))[0]
+
+
+def freed():
+    loss = np.sum(nn.GRU(2, 3)(np.ones((3, 1, 2)))[0])
+    loss.backward()
+    return loss
+
+
 WRONG = {
-    "a loss that has been computed": (lambda: (np.sum(nn.GRU(2, 3)(np.ones((3, 1, 2)))[0]),), ConfigError, "lambda"),
+    "a loss of several numbers": (lambda: (nn.GRU(2, 3)(np.ones((3, 1, 2)))[0],), ShapeError, "one number"),
+    "a loss and an input": (lambda: (np.sum(nn.GRU(2, 3)(np.ones((3, 1, 2)))[0]), np.ones(3)), ConfigError, "leave x"),
+    "a loss through no loop": (lambda: (np.sum(nn.Linear(2, 3)(np.ones((3, 2)))),), ConfigError, "without a loop"),
+    "a loss of steps that differ": (lambda: (np.sum(uneven()),), ConfigError, "not alike"),
+    "a loss whose graph is freed": (lambda: (freed(),), FreedGraphError, "retain_graph=True"),
     "no input": (lambda: (nn.GRU(2, 3),), ConfigError, "give x"),
     "an array": (lambda: (np.ones(3),), ConfigError, "ndarray"),
     "no layer": (lambda: ({},), ConfigError, "no layer"),

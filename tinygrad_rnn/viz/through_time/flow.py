@@ -13,6 +13,7 @@ from ...core import Tensor, gradients, random
 from ...core.errors import ConfigError, ShapeError
 from ...nn import Cell
 from ...nn.watching import layer_names
+from .computed import gradients_of_states
 from .flow_figure import draw_flows
 from .plotting import Array, Plot, row_norms
 from .probing import probed
@@ -99,8 +100,9 @@ def gradient_flow(
 
     Args:
         what: a recurrent layer, or a model with such layers in it; or a function without arguments that computes a loss
-            with them, one number or the losses of all steps (time, batch). Several of them, side by side: a dict with
-            their names, or a list; so a model before and after training.
+            with them, one number or the losses of all steps (time, batch); or a loss of one number that has been
+            computed, as long as its graph is there. Several of them, side by side: a dict with their names, or a list;
+            so a model before and after training.
         x: the input of layers and models, as they take it; leave it away for a function.
         loss: takes what the model returns (the outputs alone, where it returns a tuple) and returns the losses of all
             steps, (time, batch), such as `nn.cross_entropy(logits, targets, reduction="none")`. By default the loss of
@@ -114,9 +116,12 @@ def gradient_flow(
         The numbers, by the name of the model, and their figure.
 
     Raises:
-        ConfigError: if `what` is a tensor, which has kept too little, or nothing to measure; if no recurrent layer runs
-            in it; or if `at` or `sweeps` is out of range.
-        ShapeError: if the losses are not (time, batch).
+        ConfigError: if there is nothing to measure, or no recurrent layer runs in it; if the steps of a computed loss
+            are not alike; or if `at` or `sweeps` is out of range.
+        ShapeError: if the losses are not (time, batch), or a computed loss is not one number.
+        FreedGraphError: if a backward pass has freed the graph of a computed loss; `backward(retain_graph=True)` keeps
+            it.
+        GraphError: if a parameter was changed since a computed loss was computed.
         CellError: if a cell draws random numbers.
         PlottingError: when drawn, if matplotlib is not installed.
 
@@ -137,6 +142,9 @@ def gradient_flow(
     try:
         flows = {}
         for name, model in _named(what).items():
+            if isinstance(model, Tensor):
+                flows[name] = _flow_of(name, model, x, loss)
+                continue
             compute, time_axis = _losses_of(name, model, x, loss)
             flows[name] = _flow(name, compute, time_axis, at, sweeps)
     finally:
@@ -163,11 +171,6 @@ def _named(what: Any) -> dict[str, Any]:
 
 def _losses_of(name: str, model: Any, x: Any, loss: Losses | None) -> tuple[Callable[[], Any], int]:
     """Return the function that computes a model's losses, and which axis of them is time."""
-    if isinstance(model, Tensor):
-        raise ConfigError(
-            f"{name} is a loss that has been computed, and its graph has not kept the gradients of single steps; give "
-            "the function that computes it: viz.gradient_flow(lambda: loss_of(batch))"
-        )
     if not callable(model):
         raise ConfigError(
             f"{name} is a {type(model).__name__}; give a layer, a model, or a function that computes a loss"
@@ -187,6 +190,19 @@ def _losses_of(name: str, model: Any, x: Any, loss: Losses | None) -> tuple[Call
         return weighed(out[0] if isinstance(out, tuple) else out)
 
     return compute, int(getattr(model, "batch_first", False))
+
+
+def _flow_of(name: str, loss: Tensor, x: Any, losses: Any) -> Flow:
+    """Return how the gradient flows that a loss of one element, which has been computed, has in its own graph."""
+    if x is not None or losses is not None:
+        raise ConfigError(f"{name} is a loss that has been computed; leave x and loss away, they belong to a model")
+    if loss.size != 1:
+        raise ShapeError(
+            f"{name} is a tensor of shape {loss.shape}; give the loss, one number such as the mean of it, or the "
+            "function that computes the losses of all steps"
+        )
+    found = gradients_of_states(name, loss)
+    return Flow(loss.item(), tuple([StateGradient(*state) for state in found]), None)
 
 
 def _signed_sum(y: Any) -> Any:
