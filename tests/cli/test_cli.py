@@ -82,12 +82,21 @@ def test_a_run_leaves_a_checkpoint_metrics_a_curve_and_a_picture(capsys):
     out, err = trained(capsys)
     assert err == ""
     names = {path.name for path in Path("runs/1").iterdir()}
-    assert names == {"checkpoints", "graph.svg", "loss.svg", "metrics.csv"}
+    assert names == {"checkpoints", "graph.svg", "loss.svg", "metrics.csv", "recording.npz"}
     header, *rows = Path("runs/1/metrics.csv").read_text().splitlines()
     assert header.split(",")[:5] == ["step", "chars", "seconds", "train_loss", "val_loss"]
     assert len(rows) == 2 and "validation" in out
     assert "<svg" in Path("runs/1/graph.svg").read_text() and "<svg" in Path("runs/1/loss.svg").read_text()
     assert out.splitlines()[-1] == "Next: tinygrad-rnn sample runs/1 --prime 'The '"
+
+
+def test_a_run_is_recorded_and_goes_on_recording_when_it_is_resumed(capsys):
+    trained(capsys)
+    first = viz.training("runs/1").recording
+    steps = list(first.steps)
+    assert steps == list(range(1, steps[-1] + 1)) and np.isfinite(first.loss).all()
+    run(capsys, "train --resume runs/1 --epochs 2")
+    assert list(viz.training("runs/1").recording.steps) == list(range(1, 2 * steps[-1] + 1))
 
 
 def test_what_the_last_line_says_can_be_typed(capsys):

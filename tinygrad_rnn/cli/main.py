@@ -91,17 +91,18 @@ def _train(options: argparse.Namespace, program: str) -> None:
     if not options.checkpoint >= 0:
         raise ConfigError(f"checkpoint is {options.checkpoint}; give the seconds between two checkpoints, 0 or more")
     cell = train.import_cell(options.cell) if options.cell is not None else None
+    folder = Path(options.resume or options.out or _next_folder())
     usual: dict[str, Any] = {
         "file": options.text,
         "cell": cell,
         "seconds": options.checkpoint,
-        "callbacks": [train.Progress()],
+        "callbacks": [train.Progress(), train.Recorder(folder)],
         "say": _say,
     }
     if options.resume is not None:
         run, trainer = _resume(options, settings, usual)
     else:
-        run, trainer = train.begin(options.out or _next_folder(), train.Config(**settings), **usual)
+        run, trainer = train.begin(folder, train.Config(**settings), **usual)
         if run.config.batch < train.Config(**settings).batch:
             _say(
                 f"The text is short: batch is {run.config.batch}, "
@@ -115,20 +116,20 @@ def _train(options: argparse.Namespace, program: str) -> None:
         f"{len(run.vocabulary)} different ones. The run's folder is {run.folder}"
     )
     own = f" --cell {shlex.quote(options.cell)}" if config.own_cell else ""
-    folder = shlex.quote(str(run.folder))
+    quoted = shlex.quote(str(run.folder))
     try:
         trainer.fit()
     except KeyboardInterrupt:
         done = f"stopped after step {run.step:,} of {trainer.steps:,}, checkpoint written"
         command = "sample" if run.step == trainer.steps else "train --resume"
-        raise KeyboardInterrupt(f"{done}; go on with: {program} {command} {folder}{own}") from None
+        raise KeyboardInterrupt(f"{done}; go on with: {program} {command} {quoted}{own}") from None
     last = trainer.history[-1]
     _say(
         f"Validation loss {last['val_loss']:.3f} nats/char after {last['seconds']:.0f} s. "
         f"In {run.folder}: {_contents(run.folder)}"
     )
     prime = " --prime 'The '" if set("The ") <= set(run.vocabulary.symbols) else ""
-    _say(f"Next: {program} sample {folder}{own}{prime}")
+    _say(f"Next: {program} sample {quoted}{own}{prime}")
 
 
 def _resume(
