@@ -113,6 +113,23 @@ def test_explain_says_what_numbers_a_backward_pass_has_freed_or_lacked():
     assert several.endswith("# cotangents have numbers in a graph with one result of one element")
 
 
+def test_the_numbers_in_a_formula_outlive_the_backward_pass():
+    x = tg.Tensor([0.5, 2.0], requires_grad=True, name="x")
+    y = np.sum((1 - x) * 3 + x**2)
+    graph = tg.Graph.of(y)
+    before, rules, picture = str(graph), graph.explain(), tg.viz.draw(y).source
+    latex = graph.latex()
+    y.backward()
+    assert all(node.args is None for node in graph if node.primitive is not None)
+    assert "subtract(1, %0)" in before
+    assert str(graph) == before
+    assert [line for line in rules.splitlines() if "cotangent" in line] == [
+        line for line in graph.explain().splitlines() if "cotangent" in line
+    ]
+    assert graph.latex() == latex
+    assert "1 −" in picture and tg.viz.draw(y).source == picture
+
+
 def test_explain_says_what_rules_a_backward_pass_has_taken_away():
     x = tg.Tensor([1.0, 2.0], requires_grad=True)
     y = np.sum(x * np.array([2.0, 3.0]))

@@ -108,7 +108,10 @@ def sweep(
         args: Any = node.args
         outs: Any = node.outs
         if not retain_graph:
-            node.args = node.outs = None
+            if None in parents:
+                node.free()
+            else:
+                node.args = node.outs = None
         g = gs[0]
         if g is None and all(cotangent is None for cotangent in gs):
             continue

@@ -112,7 +112,7 @@ def _rules(node: Node, with_values: bool) -> Rules:
 def _kind(node: Node) -> Any:
     """Return what the rules of a step hang on, as a key; None where they hang on the values of an index."""
     key: list[Any] = [node.primitive, *[(spec.shape, spec.dtype) for spec in node.specs], len(node.specs)]
-    for parent, slot, arg in zip(node.parents, node.slots, node.args or (), strict=False):
+    for parent, slot, arg in zip(node.parents, node.slots, node.arguments, strict=True):
         spec = parent.specs[slot] if parent is not None else arg
         if not hasattr(spec, "shape"):
             key.append((type(spec), spec))
@@ -142,7 +142,7 @@ def _pulled(node: Node, letters: Sequence[str], known_as: Any) -> dict[int, Any]
     outs = [known_as(f"out{end}", spec, out) for end, spec, out in zip(ends, node.specs, held, strict=True)]
     args = []
     for i, (parent, slot, letter) in enumerate(zip(node.parents, node.slots, letters, strict=True)):
-        arg = node.args[i] if node.args is not None else None
+        arg = node.arguments[i]
         args.append(known_as(letter, parent.specs[slot] if parent is not None else arg, arg))
     needs = _needs(node)
     with enable_grad(), np.errstate(all="ignore"):
@@ -194,7 +194,7 @@ def explained(node: Node, numbers: Known, earlier: dict[Any, Rules]) -> list[str
     lines = numbers.of(node)
     if node.primitive is None:
         return lines
-    if node.args is None and None in node.parents:
+    if any(parent is None and arg is None for parent, arg in zip(node.parents, node.arguments, strict=True)):
         return [*lines, "cotangents: freed by an earlier backward pass, with the constants in their rules"]
     kind = _kind(node)
     found = earlier.get(kind) if kind is not None else None

@@ -108,10 +108,9 @@ class Graph:
         if node.primitive is None:
             call = f"leaf {node.name}" if node.name else "leaf"
         else:
-            args = node.args or (None,) * len(node.parents)
             shown = [
                 self.reference(parent, slot) if parent is not None else _constant(arg)
-                for parent, slot, arg in zip(node.parents, node.slots, args, strict=True)
+                for parent, slot, arg in zip(node.parents, node.slots, node.arguments, strict=True)
             ]
             hidden = node.primitive.hides
             shown += [f"{key}={_setting(value)}" for key, value in node.params.items() if key not in hidden]

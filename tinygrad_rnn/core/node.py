@@ -15,6 +15,7 @@ from .modes import Modes, Scope, current
 
 Array = npt.NDArray[Any]
 next_sequence = count().__next__
+_NUMBERS = frozenset({float, int, bool})
 
 
 class Operation(Protocol):
@@ -136,12 +137,14 @@ class Node:
         sequence: a number that grows with every node made in this process: parents come before their children.
         modes: the modes that were in force; in debug mode with the user's line.
         watches: what users attached to its outputs, by output; None while there is nothing.
+        numbers: of a freed node, the Python numbers among its arguments, None for each of the others.
     """
 
     __slots__ = (
         "__weakref__",
         "args",
         "modes",
+        "numbers",
         "outs",
         "params",
         "parents",
@@ -173,6 +176,22 @@ class Node:
         self.modes = modes
         self.sequence = next_sequence()
         self.watches: dict[int, Watch] | None = None
+        self.numbers: Sequence[Any] | None = None
+
+    @property
+    def arguments(self) -> Sequence[Any]:
+        """What is known of the arguments: `args`, of a freed node its Python numbers, and None for everything else."""
+        if self.args is not None:
+            return self.args
+        return self.numbers or (None,) * len(self.parents)
+
+    def free(self) -> None:
+        """Let go of the arrays. Python numbers are kept, so that a formula can be read as it was."""
+        args = self.args
+        if args is not None and None in self.parents:
+            numbers = tuple([arg if type(arg) in _NUMBERS else None for arg in args])
+            self.numbers = numbers if any(number is not None for number in numbers) else None
+        self.args = self.outs = None
 
     @property
     def scope(self) -> Scope:

@@ -108,7 +108,7 @@ def operation(node: Node, params: Mapping[str, Any] | None = None, args: Sequenc
     if name == "getitem":
         return f"[{_index((node.params if params is None else params).get('index'))}]"
     symbol = SYMBOLS.get(name, clean(name.lstrip("_"), 24))
-    args = (node.args or ()) if args is None else args
+    args = node.arguments if args is None else args
     # What is computed is seen by its edge.
     args = [None if parent is not None else arg for parent, arg in zip(node.parents, args, strict=False)]
     before = [number(arg) for arg in args[:1] if is_number(arg)]

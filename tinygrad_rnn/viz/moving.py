@@ -47,10 +47,10 @@ def moving_params(loop: Loop | None, node: Node) -> dict[str, Any]:
 
 def moving_args(nodes: Sequence[Node], node: Node) -> list[Any]:
     """Return the saved arguments of an operation, with letters for constant numbers that differ between some steps."""
-    args = list(node.args or ())
+    args = list(node.arguments)
     for k, arg in enumerate(args):
         is_number = node.parents[k] is None and isinstance(arg, (int, float, np.generic))
-        if is_number and any(other.args is not None and other.args[k] != arg for other in nodes):
+        if is_number and any(other.arguments[k] != arg for other in nodes):
             args[k] = Moving("c[t]")
     return args
 

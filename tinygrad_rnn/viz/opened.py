@@ -65,7 +65,7 @@ def _moved(node: Node, now: dict[Edge, Edge | None]) -> Node:
     parents = [None if edge is None else edge[0] for edge in after]
     slots = [0 if edge is None else edge[1] for edge in after]
     moved = Node(node.primitive, parents, slots, node.args, node.params, node.outs, node.specs, node.modes)
-    moved.watches = node.watches
+    moved.watches, moved.numbers = node.watches, node.numbers
     return moved
 
 
@@ -73,4 +73,4 @@ def _free(start: int, ends: list[Node]) -> None:
     """Take away the values of operations, made since `start`, that stand for a loop without values."""
     for node in ancestors(ends, start):
         if node.sequence > start and node.primitive is not None:
-            node.args = node.outs = None
+            node.free()

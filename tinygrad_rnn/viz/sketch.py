@@ -83,7 +83,7 @@ class _Sketch:
             self._several(block)
         for node in block.nodes:
             self._read.clear()
-            args = node.args or (None,) * len(node.parents)
+            args = node.arguments
             for k, (parent, slot, arg) in enumerate(zip(node.parents, node.slots, args, strict=True)):
                 self._argument(block, node, k, parent, slot, arg)
         # What an operation reads is written before it, and so stands left of what it computes.

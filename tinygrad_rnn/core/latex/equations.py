@@ -203,12 +203,12 @@ class Equations:
         parent = node.parents[i]
         if parent is not None:
             return self._forward_terms[parent, node.slots[i]]
-        if node.args is None:
+        value = node.arguments[i]
+        if value is None:
             raise FreedGraphError(
                 f"{node!r}: an earlier backward pass freed the constants in it; write backward(retain_graph=True) "
                 "there, or run the forward pass again"
             )
-        value = node.args[i]
         if not hasattr(value, "shape"):
             return self._algebra.number(value, Spec((), node.specs[0].dtype))
         if id(value) not in self._arrays:
@@ -318,7 +318,7 @@ class _Sweep:
     def _pull(self, node: Node, gs: list[Any], needed: set[Node]) -> None:
         assert node.primitive is not None
         args = [
-            self._constant(node.args[i] if node.args else None) if parent is None else self._value((parent, slot))
+            self._constant(node.arguments[i]) if parent is None else self._value((parent, slot))
             for i, (parent, slot) in enumerate(zip(node.parents, node.slots, strict=True))
         ]
         outs = [self._value((node, slot)) for slot in range(len(node.specs))]

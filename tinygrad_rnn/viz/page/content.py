@@ -108,7 +108,7 @@ class Content:
 
     def _arguments(self, node: Node) -> list[Any]:
         found: list[Any] = []
-        args = node.args or (None,) * len(node.parents)
+        args = node.arguments
         for parent, slot, arg in zip(node.parents, node.slots, args, strict=True):
             if parent is not None:
                 found.append([self.graph.number(parent), slot])

@@ -42,7 +42,7 @@ class Rules(NamedTuple):
 
 def key(node: Node) -> Hashable:
     """Return what nodes have in common that compute the same by the same rules."""
-    args = node.args or (None,) * len(node.parents)
+    args = node.arguments
     shapes = [
         parent.specs[slot] if parent is not None else getattr(arg, "shape", arg)
         for parent, slot, arg in zip(node.parents, node.slots, args, strict=True)
@@ -63,7 +63,7 @@ def rules(node: Node) -> Rules:
     each = is_elementwise(node)
     value = Formula(_value(node), each)
     wanted = [i for i, parent in enumerate(node.parents) if parent is not None]
-    if node.args is None and None in node.parents:
+    if any(parent is None and arg is None for parent, arg in zip(node.parents, node.arguments, strict=True)):
         return Rules(value, [(i, Formula("freed by an earlier backward pass", False)) for i in wanted])
     try:
         where, cotangents = explain.rules(node)
@@ -83,7 +83,7 @@ def _with_names(text: str, where: tuple[tuple[str, str], ...]) -> str:
 
 def _value(node: Node) -> str:
     operands = []
-    args = node.args or (None,) * len(node.parents)
+    args = node.arguments
     for i, (parent, slot, arg) in enumerate(zip(node.parents, node.slots, args, strict=True)):
         letter = chr(97 + i) if len(node.parents) <= 6 else f"a{i}"
         spec = parent.specs[slot] if parent is not None else arg

@@ -107,7 +107,7 @@ class Scene:
         self.lines += [Line(tail, head, slot) for tail, slot in tails]
 
     def _arguments(self, node: Node, spot: Spot) -> Iterator[tuple[int, int]]:
-        args = node.args or (None,) * len(node.parents)
+        args = node.arguments
         for i, (parent, slot, arg) in enumerate(zip(node.parents, node.slots, args, strict=True)):
             if parent is None:
                 if not labels.is_number(arg):
@@ -146,7 +146,7 @@ class Scene:
 
 def constant_of(box: Box) -> Array | None:
     """Return the array that the box of a constant shows, where its value is known."""
-    if box.argument is None or box.node.args is None:
+    if box.argument is None:
         return None
-    arg = box.node.args[box.argument]
+    arg = box.node.arguments[box.argument]
     return arg if isinstance(arg, np.ndarray) and arg.dtype.kind in "fiub" else None
