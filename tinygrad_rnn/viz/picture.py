@@ -5,9 +5,9 @@ from __future__ import annotations
 import html
 import os
 import warnings
-from pathlib import Path
 
 from ..core.errors import ConfigError
+from .files import file_at
 from .layout import KINDS, LayoutError, render
 
 _PAGE = """<!DOCTYPE html>
@@ -56,10 +56,10 @@ class Picture:
             path: ends in .svg, .png, .pdf, .html or .dot. A page in HTML asks the browser to load nothing.
 
         Raises:
-            ConfigError: if it ends in something else.
+            ConfigError: if it ends in something else, or its folder is not there.
             LayoutError: if no Graphviz is installed; .dot needs none.
         """
-        path = Path(path)
+        path = file_at(path)
         kind = path.suffix.lower().removeprefix(".")
         if kind == "dot":
             path.write_text(self.source, encoding="utf-8")

@@ -212,8 +212,32 @@ def test_a_cell_whose_input_cannot_be_told_is_refused_with_the_call_to_write():
         def forward(self, x, h):
             return h, h
 
-    with pytest.raises(ConfigError, match="give both"):
+    with pytest.raises(ConfigError, match="it has no parameters; give x and a state"):
         viz.draw_cell(Odd())
+
+
+def test_an_error_of_the_cell_itself_is_told_in_its_own_words():
+    class Broken(nn.RNNCell):
+        def initial_state(self, batch_size):
+            return self.learned_start
+
+    with pytest.raises(ConfigError, match="no attribute 'learned_start'"):
+        viz.draw_cell(Broken(3, 4))
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        (nn.LSTMCell, "LSTMCell is a class; make an instance"),
+        (nn.LSTM(3, 4), r"LSTM is a layer, .*layer\.cells\[0\]"),
+        (nn.Linear(3, 4), "Linear has no initial_state"),
+        (3, "a int is no cell"),
+    ],
+    ids=str,
+)
+def test_what_is_no_cell_is_refused_by_its_own_name(what, words):
+    with pytest.raises(ConfigError, match=words):
+        viz.draw_cell(what)
 
 
 def test_a_step_that_is_no_step_is_refused():

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from ...core.errors import ConfigError
+from ..files import file_at
 from .model import Figure
 from .paint import paint
 from .svg import svg
@@ -47,10 +47,10 @@ class CellPicture:
             path: ends in .svg, .tex, .pdf or .png. A .pdf has its fonts in it, a .png 300 dots an inch.
 
         Raises:
-            ConfigError: if it ends in something else.
+            ConfigError: if it ends in something else, or its folder is not there.
             LayoutError: if matplotlib is not installed; .svg and .tex need none.
         """
-        path = Path(path)
+        path = file_at(path)
         kind = path.suffix.lower().removeprefix(".")
         if kind == "svg":
             path.write_text(self.svg(), encoding="utf-8")

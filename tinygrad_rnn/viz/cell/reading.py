@@ -13,6 +13,7 @@ from ...core.errors import CellError, ConfigError, TinygradRNNError, TraceError
 from ...core.names import LocalNames
 from ...core.node import Spec
 from ...core.tree import tree_flatten
+from ...nn import Recurrent
 from ...scan.step import Step, traced
 from ...testing.subject import found_input_size
 from ..drawing import TooLargeError
@@ -56,25 +57,34 @@ def symbols_of_step(cell: Callable[..., Any], examples: tuple[Any, ...]) -> list
 
 
 def _examples(cell: Callable[..., Any], examples: tuple[Any, ...]) -> tuple[Any, Any]:
+    if isinstance(cell, type):
+        raise ConfigError(f"{cell.__name__} is a class; make an instance of it, and give that")
+    if not callable(cell):
+        raise ConfigError(f"a {type(cell).__name__} is no cell; give a cell, or a function (x, state) -> (y, state)")
     if len(examples) == 2:
         return examples[0], examples[1]
-    what = type(cell).__name__ if hasattr(cell, "initial_state") else getattr(cell, "__name__", "function")
+    what = getattr(cell, "__name__", None) or type(cell).__name__
     if examples:
         raise ConfigError(
             f"draw_cell({what}, ...) with {len(examples)} example{'s' * (len(examples) > 1)}; give x and a state, "
             "draw_cell(cell, x, state), or for a cell with an input_size neither"
         )
     if not hasattr(cell, "initial_state"):
+        if isinstance(cell, Recurrent):
+            raise ConfigError(
+                f"{what} is a layer, which runs its cells over time; draw one of them: viz.draw_cell(layer.cells[0])"
+            )
         raise ConfigError(
-            f"draw_cell({what}) of a function without examples; give x and a state: draw_cell({what}, x, state)"
+            f"{what} has no initial_state that would make an example of one; give x and a state: "
+            f"draw_cell({what}, x, state)"
         )
     try:
         size = found_input_size(cell)  # type: ignore[arg-type]
-        state = cell.initial_state(1)
+        state = cell.initial_state(1)  # type: ignore[attr-defined]
     except (TinygradRNNError, TypeError, AttributeError) as error:
+        reason = str(error).partition("; write check_cell")[0]
         raise ConfigError(
-            f"no input can be made up for {what}, whose input size or state cannot be told; give both: "
-            f"draw_cell(cell, x, state)"
+            f"no input can be made up for {what}: {reason}; give x and a state: draw_cell(cell, x, state)"
         ) from error
     dtype = np.result_type(*[leaf.dtype for leaf in tree_flatten(state)[0]], np.float32)
     return np.zeros((1, size), dtype), state

@@ -6,7 +6,6 @@ import html
 import os
 import uuid
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from ...core.tree import tree_flatten, tree_unflatten
 from ...scan import engine
 from .. import labels
 from ..drawing import _argument_names, _paths, check_examples, examples_of
+from ..files import file_at
 from ..opened import opened
 from ..playback import Playback
 from .content import Content
@@ -52,9 +52,9 @@ class Page:
             path: ends in .html.
 
         Raises:
-            ConfigError: if it ends in something else.
+            ConfigError: if it ends in something else, or its folder is not there.
         """
-        path = Path(path)
+        path = file_at(path)
         if path.suffix.lower() != ".html":
             raise ConfigError(f"a page cannot be saved as {path.name!r}; end it in .html")
         path.write_text(self.html, encoding="utf-8")

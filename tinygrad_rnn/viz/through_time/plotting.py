@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...core.errors import ConfigError, TinygradRNNError
+from ..files import file_at
 
 Array = NDArray[Any]
 
@@ -61,10 +61,10 @@ class Plot:
             path: ends in .svg, .png or .pdf.
 
         Raises:
-            ConfigError: if it ends in something else.
+            ConfigError: if it ends in something else, or its folder is not there.
             PlottingError: if matplotlib is not installed.
         """
-        path = Path(path)
+        path = file_at(path)
         kind = path.suffix.lower().removeprefix(".")
         if kind not in KINDS:
             raise ConfigError(f"a figure cannot be saved as {path.name!r}; end it in .svg, .png or .pdf")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ...core.errors import ConfigError, DataError
+from ..files import file_at
 from .page import page
 from .plotting import Array, Plot
 from .probes import Probe, probe_values
@@ -74,10 +74,10 @@ class Neurons(Plot):
             path: ends in .html for the page; in .svg, .png or .pdf for the figure.
 
         Raises:
-            ConfigError: if it ends in something else.
+            ConfigError: if it ends in something else, or its folder is not there.
             PlottingError: if a figure is asked for and matplotlib is not installed.
         """
-        path = Path(path)
+        path = file_at(path)
         if path.suffix.lower() == ".html":
             path.write_text(self.html(), encoding="utf-8")
         elif path.suffix.lower() in (".svg", ".png", ".pdf"):
