@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import numpy as np
-
-from ..core import Array, Graph, Node, Tensor, enable_grad, keep_values, random
+from ..core import Graph, Tensor, enable_grad, keep_values, random
 from ..core.errors import ConfigError, TinygradRNNError
 from ..core.names import LocalNames
-from ..core.tree import tree_flatten, tree_unflatten
-from ..nn import Cell
+from ..core.tree import tree_flatten
 from ..scan import engine
-from ..testing.subject import found_input_size
 from .backward import gradients_of
 from .blocks import Partition, Time
+from .calling import examples_of, named_inputs
 from .diagram import Diagram
 from .dot import Direction, dot
 from .loops import Found, find_loops
@@ -112,34 +107,6 @@ def draw(
     return Picture(dot(diagram, direction, legend))
 
 
-def examples_of(what: Any) -> tuple[Any, ...]:
-    """Return an input and a state of a cell that was given without; nothing for what is no cell."""
-    if not isinstance(what, Cell):
-        return ()
-    dtype = next((p.dtype for p in what.parameters()), np.dtype(np.float32))
-    try:
-        return np.ones((1, found_input_size(what)), dtype), what.initial_state(1)
-    except ConfigError:
-        raise ConfigError(
-            f"what goes into a {type(what).__name__} cannot be told: give an example of x and one of the state"
-        ) from None
-
-
-def check_examples(function: Callable[..., Any], examples: Sequence[Any]) -> None:
-    """Refuse examples of which there are too few or too many, before the function is called with them."""
-    try:
-        made = isinstance(function, type)
-        called = inspect.signature(function if made else getattr(function, "forward", function))
-        called.bind(*examples)
-    except ValueError:
-        return  # It does not say what it takes.
-    except TypeError as error:
-        if made:
-            raise ConfigError(f"{function.__name__} is a class; make an instance of it, and give that") from None
-        name = getattr(function, "__name__", None) or type(function).__name__
-        raise ConfigError(f"{name}{called} was given {len(examples)} examples: {error}; give one for each") from None
-
-
 def _check(time: str, depth: int | None, show: Sequence[str], direction: str, anything: bool) -> None:
     if time not in TIMES:
         raise ConfigError(f"time is {time!r}; give one of {', '.join(map(repr, TIMES))}")
@@ -200,27 +167,7 @@ def _too_large(count: int, advice: str) -> str:
 
 def _call(function: Callable[..., Any], examples: tuple[Any, ...]) -> tuple[Graph, Names]:
     """Call a function with its examples made inputs of the graph; return the graph and what things are called."""
-    check_examples(function, examples)
-    leaves: dict[Node, str] = {}
-    arrays: list[tuple[str, Array]] = []
-
-    def as_input(value: Any, name: str) -> Any:
-        if not isinstance(value, (Tensor, np.ndarray)):
-            return value
-        given = (isinstance(value, Tensor) and value.name) or name
-        array = value._data if isinstance(value, Tensor) else value
-        if array.dtype.kind != "f":
-            arrays.append((given, array))
-            return value
-        tensor = Tensor(array, requires_grad=True, name=given)
-        assert tensor.node is not None
-        leaves[tensor.node] = given
-        return tensor
-
-    inputs = []
-    for argument, example in zip(_argument_names(function, len(examples)), examples, strict=True):
-        flat, treedef = tree_flatten(example)
-        inputs.append(tree_unflatten(treedef, list(map(as_input, flat, _paths(argument, example)))))
+    inputs, leaves, arrays = named_inputs(function, examples)
     # Dropout draws numbers; a run must go on after a picture as if there had been none.
     state = random.get_state()
     try:
@@ -238,27 +185,3 @@ def _call(function: Callable[..., Any], examples: tuple[Any, ...]) -> tuple[Grap
         if node.name == given and "[" in given:
             leaves[node] = names.found.get((node, 0), given)
     return Graph.of(*(recorded or results)), Names(names.of_nodes(), leaves, arrays)
-
-
-def _argument_names(function: Callable[..., Any], count: int) -> list[str]:
-    """Return the names of the first arguments; a module's are those of the method that it runs."""
-    names: list[str] = []
-    with contextlib.suppress(TypeError, ValueError):
-        for parameter in inspect.signature(getattr(function, "forward", function)).parameters.values():
-            if parameter.kind not in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
-                break
-            names.append(parameter.name)
-    return [*names[:count], *[f"input {i}" for i in range(len(names), count)]]
-
-
-def _paths(name: str, nest: Any) -> list[str]:
-    """Return the name of each leaf of a nest, in the order of `tree_flatten`."""
-    if nest is None:
-        return []
-    if isinstance(nest, dict):
-        return [path for key, child in nest.items() for path in _paths(f"{name}[{key!r}]", child)]
-    if isinstance(nest, (tuple, list)):
-        fields = getattr(nest, "_fields", None)
-        keys = [f".{field}" for field in fields] if fields else [f"[{i}]" for i in range(len(nest))]
-        return [path for key, child in zip(keys, nest, strict=True) for path in _paths(name + key, child)]
-    return [name]

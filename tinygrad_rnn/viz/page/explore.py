@@ -13,10 +13,10 @@ import numpy as np
 from ...core import Graph, Node, Tensor, enable_grad, keep_values, random
 from ...core.errors import ConfigError
 from ...core.names import LocalNames
-from ...core.tree import tree_flatten, tree_unflatten
+from ...core.tree import tree_flatten
 from ...scan import engine
 from .. import labels
-from ..drawing import _argument_names, _paths, check_examples, examples_of
+from ..calling import examples_of, named_inputs
 from ..files import file_at
 from ..opened import opened
 from ..playback import Playback
@@ -164,25 +164,7 @@ def _title(what: Any) -> str:
 
 def _called(function: Any, examples: Sequence[Any]) -> tuple[Tensor, dict[Node, str], Mapping[tuple[Node, int], str]]:
     """Call a function with its examples made inputs of the graph, and add up what it returns."""
-    check_examples(function, examples)
-    leaves: dict[Node, str] = {}
-
-    def as_input(value: Any, name: str) -> Any:
-        if not isinstance(value, (Tensor, np.ndarray)):
-            return value
-        array = value._data if isinstance(value, Tensor) else value
-        if array.dtype.kind != "f":
-            return value
-        given = (isinstance(value, Tensor) and value.name) or name
-        tensor = Tensor(array, requires_grad=True, name=given)
-        assert tensor.node is not None
-        leaves[tensor.node] = given
-        return tensor
-
-    inputs = []
-    for argument, example in zip(_argument_names(function, len(examples)), examples, strict=True):
-        flat, treedef = tree_flatten(example)
-        inputs.append(tree_unflatten(treedef, list(map(as_input, flat, _paths(argument, example)))))
+    inputs, leaves, _ = named_inputs(function, examples)
     state = random.get_state()
     try:
         with enable_grad(), keep_values():
