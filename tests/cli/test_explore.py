@@ -6,6 +6,7 @@ import pytest
 
 from tinygrad_rnn import train
 from tinygrad_rnn.cli.main import main
+from tinygrad_rnn.train.cells import BUILT_IN
 
 CELL = """
 import numpy as np
@@ -56,10 +57,10 @@ def test_a_cell_of_ones_own_gives_a_page():
     assert "Mine reads" in html and '"records":[]' in html
 
 
-@pytest.mark.parametrize("name", ["gru", "other_cells.py:Mine", "other_cells:Mine"])
+@pytest.mark.parametrize("name", [*BUILT_IN, "other_cells.py:Mine", "other_cells:Mine"])
 def test_a_cell_is_named_as_everywhere_else(name):
     Path("other_cells.py").write_text(CELL)
-    run(f"explore {name} --text ab --no-values")
+    run(f"explore {name} --hidden 4 --text ab --no-values")
     assert "reads &#x27;ab&#x27;" in Path("explore.html").read_text(encoding="utf-8")
 
 

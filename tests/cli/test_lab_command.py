@@ -54,7 +54,7 @@ def refused(capsys, line):
         ("lab mine.py:Mine --init 64", "'64' is no argument; write name=value"),
         ("lab mine.py:Mine --tasks chess", "a task is 'chess'; give one of adding, "),
         ("lab mine.py:Mine --tasks ''", "tasks is []; give a list"),
-        ("lab mine.py:Mine --against transformer", "give rnn, lstm, gru"),
+        ("lab mine.py:Mine --against transformer", "give one of rnn, lstm, gru, "),
         ("lab mine.py:Mine --budget long", "budget is 'long'"),
         ("lab mine.py:Mine --seeds 1", "seeds is 1"),
         ("lab mine.py:Mine --seeds few", "--seeds: 'few' is no whole number"),

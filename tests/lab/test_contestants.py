@@ -7,21 +7,18 @@ import pytest
 from tinygrad_rnn import nn
 from tinygrad_rnn.data import tasks
 from tinygrad_rnn.lab.arguments import keywords
-from tinygrad_rnn.lab.contestants import KNOWN, contestant, distinct
+from tinygrad_rnn.lab.contestants import contestant, distinct
 from tinygrad_rnn.lab.jobs import Job, job_of
 from tinygrad_rnn.lab.named_tasks import TASKS, named_task
 
 from .conftest import CELLS
 
 
-@pytest.mark.parametrize("name", ["lstm", "LSTMCell", nn.LSTMCell])
+@pytest.mark.parametrize("name", ["peephole-lstm", "PeepholeLSTMCell", nn.PeepholeLSTMCell])
 def test_a_known_cell_is_the_same_by_every_name(name):
     found = contestant(name)
-    assert (found.label, found.source, found.make, found.own) == ("LSTM", "lstm", nn.LSTMCell, False)
-
-
-def test_every_cell_of_nn_has_the_name_of_its_class():
-    assert KNOWN["GRUCell"] is nn.GRUCell and not {"Cell", "LinearCell", "FeatureCell"} & KNOWN.keys()
+    expected = "PeepholeLSTM", "peephole-lstm", nn.PeepholeLSTMCell, False
+    assert (found.label, found.source, found.make, found.own) == expected
 
 
 def test_a_class_of_a_file_is_found_by_other_processes_and_one_of_a_function_is_not():

@@ -156,7 +156,7 @@ def test_a_study_does_not_go_on_with_a_file_that_has_changed(tmp_path):
         ({"out": CELLS}, ConfigError, "is a file; give a folder"),
         ({"against": []}, ConfigError, "against is"),
         ({"against": "lstm"}, ConfigError, "give a list"),
-        ({"against": ["transformer"]}, ConfigError, r"give rnn, lstm, gru.* FILE.py:CLASS"),
+        ({"against": ["transformer"]}, ConfigError, r"give one of rnn, lstm, gru.* FILE.py:CLASS"),
         ({"tasks": ["chess"]}, ConfigError, r"a task is 'chess'; give one of adding"),
         ({"tasks": ["Parity(length=0)"]}, ConfigError, r"Parity\(length=0\) cannot be made.*length is 0"),
         ({"tasks": ["Parity(4)"]}, ConfigError, "write name=value"),

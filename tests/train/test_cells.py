@@ -1,11 +1,13 @@
 """A cell is named by the user, and what is wrong with its file is said in one line."""
 
+import inspect
 import sys
 
 import pytest
 
 from tinygrad_rnn import nn, train
 from tinygrad_rnn.core.errors import CellError, ConfigError
+from tinygrad_rnn.train.cells import BUILT_IN, built_in
 from tinygrad_rnn.train.user_files import where
 
 CELL = """
@@ -35,14 +37,36 @@ def test_a_class_comes_from_a_file_that_may_import_its_neighbours(file):
     assert issubclass(cell, nn.Cell) and cell(2, 3).hidden_size == 3
 
 
+WHOLE = [
+    found
+    for found in vars(nn).values()
+    if isinstance(found, type) and list(inspect.signature(found).parameters)[:2] == ["input_size", "hidden_size"]
+    if issubclass(found, nn.Cell) and found is not nn.FeatureCell
+]
+
+
 def test_the_built_in_cells_have_names():
     assert [train.import_cell(name) for name in ("rnn", "lstm", "gru")] == [nn.RNNCell, nn.LSTMCell, nn.GRUCell]
+    assert list(BUILT_IN)[:3] == ["rnn", "lstm", "gru"] and set(BUILT_IN.values()) == set(WHOLE) and len(WHOLE) > 20
+    assert train.import_cell("no-forget-gate-lstm") is nn.NoForgetGateLSTMCell
+
+
+@pytest.mark.parametrize("cell", WHOLE)
+def test_a_built_in_cell_is_found_by_its_class_and_by_any_spelling_of_its_name(cell):
+    (name,) = [name for name, known in BUILT_IN.items() if known is cell]
+    for spelling in (name, cell.__name__, cell.__name__.removesuffix("Cell"), name.replace("-", "_"), name.upper()):
+        assert built_in(spelling) == name and train.import_cell(spelling) is cell
+
+
+@pytest.mark.parametrize("name", ["", "cell", "Cell", "FeatureCell", "LinearCell", "Zoneout", "lstm2", "rnn:cell"])
+def test_what_is_no_whole_cell_has_no_name(name):
+    assert built_in(name) is None
 
 
 @pytest.mark.parametrize(
     ("name", "error", "message"),
     [
-        ("transformer", ConfigError, "give one of rnn, lstm, gru, FILE.py:CLASS or MODULE:CLASS"),
+        ("transformer", ConfigError, "give one of rnn, lstm, gru, .*, FILE.py:CLASS or MODULE:CLASS"),
         ("{folder}/nothing.py:Mine", ConfigError, "there is no file"),
         ("{folder}/mine.py:", ConfigError, "FILE.py:CLASS"),
         ("{folder}/mine.py:Yours", ConfigError, "no class Yours; its cells are Mine"),

@@ -53,4 +53,9 @@ def test_each_optimizer_has_its_usual_learning_rate():
 
 def test_only_a_class_in_a_file_is_a_cell_of_ones_own():
     assert Config(cell="my_cell.py:MyCell").own_cell
-    assert not Config(cell="gru").own_cell
+    assert not Config(cell="gru").own_cell and not Config(cell="clockwork").own_cell
+
+
+def test_a_cell_of_nn_has_one_name_in_the_settings():
+    assert {Config(cell=name).cell for name in ("MinGRUCell", "minGRU", "min_gru", "min-gru")} == {"min-gru"}
+    assert Config(cell="my.py:LSTMCell").cell == "my.py:LSTMCell"

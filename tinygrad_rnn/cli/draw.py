@@ -10,7 +10,7 @@ import numpy as np
 from .. import nn, train, viz
 from ..core import Tensor, random
 from ..core.errors import ConfigError
-from ..train.cells import BUILT_IN, CellClass, blame
+from ..train.cells import BUILT_IN, CellClass, blame, built_in
 from ..train.model import make_cell
 
 # Enough steps to fold, and few enough to be drawn in full.
@@ -21,8 +21,8 @@ def draw(what: str, cell: str | None = None, **options: Any) -> viz.Picture:
     """Draw what the command line names.
 
     Args:
-        what: "rnn", "lstm" or "gru"; a cell of one's own as "FILE.py:CLASS" or "MODULE:CLASS", whose code is executed;
-            or the folder of a run.
+        what: a cell of `nn` by its name, such as "lstm"; a cell of one's own as "FILE.py:CLASS" or "MODULE:CLASS",
+            whose code is executed; or the folder of a run.
         cell: for a run, the class that its settings name.
         options: as `viz.draw` takes them.
 
@@ -40,7 +40,7 @@ def draw(what: str, cell: str | None = None, **options: Any) -> viz.Picture:
         return _draw_run(what, cell, options)
     if cell is not None:
         raise ConfigError(f"--cell goes with the folder of a run, and there is no folder {what}; leave --cell away")
-    if what not in BUILT_IN and ":" not in what:
+    if built_in(what) is None and ":" not in what:
         names = ", ".join(BUILT_IN)
         raise ConfigError(
             f"cannot draw {what!r}; give {names}, FILE.py:CLASS, MODULE:CLASS or the folder of a run, which must exist"

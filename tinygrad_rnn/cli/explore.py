@@ -11,7 +11,7 @@ import numpy as np
 from .. import nn, train
 from ..core import Tensor, keep_values
 from ..core.errors import ConfigError
-from ..train.cells import BUILT_IN, blame
+from ..train.cells import BUILT_IN, blame, built_in
 from ..train.model import make_cell
 from ..viz.page import Page, explore_text, page_of
 
@@ -24,7 +24,8 @@ def explore(what: str | None, text: str | None, cell: str | None, hidden: int | 
     Args:
         what: a run's folder, a cell as `cell` names one, or None for the cell that `cell` names.
         text: what is read; None takes "hello" or, for a run, what the run writes itself.
-        cell: "rnn", "lstm", "gru", "FILE.py:CLASS" or "MODULE:CLASS"; for a run, the class that its settings name.
+        cell: a cell of `nn` by its name, such as "rnn", or "FILE.py:CLASS" or "MODULE:CLASS"; for a run, the class that
+            its settings name.
         hidden: size of the state of a new cell; None for a run, whose cells have theirs, and for 3.
         seed: of the weights of a new cell, or of what the run writes.
         values: put values and gradients into the page.
@@ -47,7 +48,7 @@ def explore(what: str | None, text: str | None, cell: str | None, hidden: int | 
             raise ConfigError(f"--hidden is for a new cell; {what} is a run with cells of its own; leave it away")
         run = train.Run.load(what, train.import_cell(cell) if cell is not None else None)
         return explore_run(run, text, seed, values)
-    if what is not None and what not in BUILT_IN and ":" not in what:
+    if what is not None and built_in(what) is None and ":" not in what:
         names = ", ".join(BUILT_IN)
         raise ConfigError(
             f"cannot explore {what!r}; give a run's folder, which must exist, or a cell: {names}, FILE.py:CLASS or "

@@ -11,6 +11,7 @@ from .. import lab
 from ..lab.arguments import keywords, split_at_commas
 from ..lab.named_tasks import TASKS
 from ..lab.study import next_folder
+from ..train.cells import BUILT_IN
 
 
 def add_options(commands: Any, whole: Callable[[str], int]) -> None:
@@ -35,7 +36,7 @@ def add_options(commands: Any, whole: Callable[[str], int]) -> None:
         "--against",
         default="lstm,gru",
         metavar="CELLS",
-        help="lstm, gru, rnn, a cell of nn by its class, or FILE.py:CLASS, with commas between (default: lstm,gru)",
+        help=f"{', '.join(BUILT_IN)}, or FILE.py:CLASS, with commas between (default: lstm,gru)",
     )
     parser.add_argument(
         "--tasks",

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from .. import train, viz
 from ..core.errors import ConfigError, TinygradRNNError
-from ..train.cells import BUILT_IN
+from ..train.cells import built_in
 from ..train.files import replace
 from ..train.user_files import where
 from . import lab
@@ -140,9 +140,9 @@ def _resume(
         raise ConfigError("--resume goes on in the run's own folder; leave --out away")
     epochs = settings.pop("epochs", None)
     run, trainer = train.resume(options.resume, epochs=epochs, **usual)
-    kept = run.config.to_dict() | {"lr": run.config.learning_rate}
+    kept, given = run.config.to_dict() | {"lr": run.config.learning_rate}, train.Config(**settings).to_dict()
     for name in settings.keys() - {"cell"} if run.config.own_cell else settings.keys():
-        if settings[name] != kept[name]:
+        if given[name] != kept[name]:
             raise ConfigError(
                 f"{options.resume} was begun with --{name} {kept[name]}, which resuming keeps; leave --{name} away"
             )
@@ -243,7 +243,7 @@ def _one_line(text: str) -> str:
 
 def _in_own_cell(cell: str | None, error: Exception) -> str | None:
     """Return where in the user's own cell an error arose, if it passed through that file."""
-    if cell is None or cell in BUILT_IN:
+    if cell is None or built_in(cell) is not None:
         return None
     path = Path(cell.rpartition(":")[0])
     line = where(error, path)

@@ -7,10 +7,12 @@ from typing import Any, NoReturn
 
 from ..core.errors import ConfigError
 from ..train import Config
+from ..train.cells import BUILT_IN
 from ..train.config import LEARNING_RATES, SCHEDULES
 from . import lab
 
 _DEFAULT = Config()
+CELLS = ", ".join(BUILT_IN)
 
 
 def _whole(text: str) -> int:
@@ -28,7 +30,7 @@ def _real(text: str) -> float:
 
 
 _SETTINGS: dict[str, tuple[Any, str, str]] = {
-    "cell": (str, "NAME", "rnn, lstm, gru, or a class of your own as my_cell.py:MyCell"),
+    "cell": (str, "NAME", f"{CELLS}, or a class of your own as my_cell.py:MyCell"),
     "hidden": (_whole, "N", "size of the state"),
     "layers": (_whole, "N", "cells on top of each other"),
     "embedding": (_whole, "N", "size of the vector that stands for a character"),
@@ -104,7 +106,7 @@ def parser(program: str) -> argparse.ArgumentParser:
         "what", nargs="?", metavar="WHAT", help="a run's folder, or a cell as for --cell (default: the cell of --cell)"
     )
     explore.add_argument("--text", metavar="TEXT", help="what is read (default: hello; a run writes something itself)")
-    explore.add_argument("--cell", metavar="NAME", help="rnn, lstm, gru, FILE.py:CLASS or MODULE:CLASS (default: rnn)")
+    explore.add_argument("--cell", metavar="NAME", help=f"{CELLS}, FILE.py:CLASS or MODULE:CLASS (default: rnn)")
     explore.add_argument("--hidden", type=_whole, metavar="N", help="size of the state of a new cell (default: 3)")
     explore.add_argument("--seed", type=_whole, default=0, metavar="N", help="of the weights (default: 0)")
     explore.add_argument("--no-values", action="store_true", help="leave all data out of the page")
@@ -115,7 +117,7 @@ def parser(program: str) -> argparse.ArgumentParser:
         description="Draw a cell as a layer over time, or the model of a run.",
         allow_abbrev=False,
     )
-    draw.add_argument("what", metavar="WHAT", help="rnn, lstm, gru, FILE.py:CLASS, MODULE:CLASS, or a run's folder")
+    draw.add_argument("what", metavar="WHAT", help=f"{CELLS}, FILE.py:CLASS, MODULE:CLASS, or a run's folder")
     draw.add_argument("--time", default="fold", metavar="HOW", help="fold, unroll or full (default: fold)")
     draw.add_argument("--depth", type=_whole, metavar="N", help="levels of modules to draw (default: all)")
     draw.add_argument("--show", default="shapes", metavar="LIST", help="of shapes, values, grads, saved, with commas")

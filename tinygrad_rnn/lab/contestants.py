@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .. import nn
 from ..core.errors import CellError
 from ..nn import Cell
-from ..train.cells import BUILT_IN
+from ..train.cells import BUILT_IN, built_in
 from ..train.user_files import CELL, import_class, where
 
 
@@ -24,21 +23,7 @@ def _arguments(made: Callable[..., Any]) -> list[str]:
         return []
 
 
-def _is_whole(cell: type[Cell]) -> bool:
-    """Whether a cell has a step of its own and is made of sizes, as bases and wrappers are not."""
-    return cell.forward is not Cell.forward and next(iter(_arguments(cell)), "") == "input_size"
-
-
-# The cells that have a name: those of the command `train`, and all of nn by their classes.
-KNOWN: dict[str, type[Cell]] = {
-    **{name: found for name, found in BUILT_IN.items() if isinstance(found, type)},
-    **{
-        name: found
-        for name, found in vars(nn).items()
-        if isinstance(found, type) and issubclass(found, Cell) and _is_whole(found)
-    },
-}
-_CHOICE = f"{', '.join(BUILT_IN)}, a cell of nn such as LSTMCell"
+_CHOICE = f"one of {', '.join(BUILT_IN)}"
 _SIZE, _DEFAULT_SIZE = "hidden_size", 32
 
 
@@ -48,8 +33,8 @@ class Contestant:
 
     Args:
         label: its name in the report.
-        source: "lstm", a cell of `nn` by its class, "FILE.py:CLASS" or "MODULE:CLASS"; the label again where
-            the class lives in this process alone.
+        source: the name of a cell of `nn`, "FILE.py:CLASS" or "MODULE:CLASS"; the label again where the class lives
+            in this process alone.
         make: the class, called with the number of input features and the options.
         options: all arguments of the class but the first.
         own: whether it is the user's, so that it has to pass the checks.
@@ -64,7 +49,7 @@ class Contestant:
     @property
     def is_importable(self) -> bool:
         """Whether another process finds the class by its source."""
-        return self.source in KNOWN or ":" in self.source
+        return self.source in BUILT_IN or ":" in self.source
 
     def build(self, features: int, **other: Any) -> Cell:
         """Return a cell.
@@ -95,8 +80,8 @@ def contestant(cell: str | type[Cell], options: Mapping[str, Any] | None = None)
     """Return a cell that takes part, by its name or class.
 
     Args:
-        cell: "lstm", "gru", "rnn", a cell of `nn` such as "LSTMCell", "FILE.py:CLASS", "MODULE:CLASS", or a
-            class of `nn.Cell`.
+        cell: a cell of `nn` such as "lstm" or "peephole-lstm", "FILE.py:CLASS", "MODULE:CLASS", or a class of
+            `nn.Cell`.
         options: arguments of the class; a `hidden_size` that is missing is 32.
 
     Raises:
@@ -107,16 +92,18 @@ def contestant(cell: str | type[Cell], options: Mapping[str, Any] | None = None)
         >>> contestant("gru", {"hidden_size": 8})
         Contestant(label='GRU', source='gru', options={'hidden_size': 8}, own=False)
     """
-    if isinstance(cell, str) and cell not in KNOWN:
+    known = built_in(cell) if isinstance(cell, str) else None
+    if known is not None:
+        made, source = BUILT_IN[known], known
+    elif isinstance(cell, str):
         made = import_class(CELL, cell, _CHOICE)
         file, _, name = cell.rpartition(":")
         source = f"{Path(file).resolve()}:{name}" if file.endswith(".py") else cell
-    elif isinstance(cell, str) or (isinstance(cell, type) and issubclass(cell, Cell)):
-        made = KNOWN[cell] if isinstance(cell, str) else cell
-        source = _source_of(made)
+    elif isinstance(cell, type) and issubclass(cell, Cell):
+        made, source = cell, _source_of(cell)
     else:
         raise CellError(f"a cell is {cell!r}; give {_CHOICE}, FILE.py:CLASS, or a class derived from nn.Cell")
-    own = source not in KNOWN
+    own = source not in BUILT_IN
     label = made.__name__ if own else made.__name__.removesuffix("Cell")
     given = dict(options or {})
     if _SIZE not in given and _SIZE in _arguments(made):
@@ -138,8 +125,8 @@ def distinct(contestants: Sequence[Contestant]) -> list[Contestant]:
 
 def _source_of(cell: type[Cell]) -> str:
     """Return FILE.py:CLASS of a class, or its name where no file has it at the top."""
-    if cell in KNOWN.values():
-        return next(name for name, known in KNOWN.items() if known is cell)
+    if cell in BUILT_IN.values():
+        return next(name for name, known in BUILT_IN.items() if known is cell)
     module = sys.modules.get(cell.__module__)
     file = getattr(module, "__file__", None)
     if file is None or not file.endswith(".py") or getattr(module, cell.__qualname__, None) is not cell:

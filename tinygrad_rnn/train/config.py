@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from ..core.errors import ConfigError
+from .cells import BUILT_IN, built_in
 
-CELLS = ("rnn", "lstm", "gru")
 SCHEDULES = ("constant", "cosine")
 LEARNING_RATES = {"sgd": 1.0, "rmsprop": 2e-3, "adagrad": 2e-2, "adam": 8e-3, "adamw": 8e-3}
 
@@ -19,7 +19,8 @@ class Config:
     """The settings of a character language model and its training.
 
     Args:
-        cell: "rnn", "lstm", "gru", or "FILE.py:CLASS" or "MODULE:CLASS" for a cell of one's own.
+        cell: a cell of `nn` by its name, such as "lstm", "peephole-lstm" or "PeepholeLSTMCell", or "FILE.py:CLASS" or
+            "MODULE:CLASS" for a cell of one's own.
         hidden: size of the state.
         layers: cells on top of each other.
         embedding: size of the vector that stands for a character.
@@ -63,7 +64,7 @@ class Config:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _choice("cell", self.cell, CELLS, or_file=True)
+        object.__setattr__(self, "cell", _cell(self.cell))
         _choice("optimizer", self.optimizer, tuple(LEARNING_RATES))
         _choice("schedule", self.schedule, SCHEDULES)
         for name in ("hidden", "layers", "embedding", "seq", "batch", "epochs", "evaluate"):
@@ -85,7 +86,7 @@ class Config:
     @property
     def own_cell(self) -> bool:
         """Whether the cell is a class in somebody's file or module."""
-        return self.cell not in CELLS
+        return self.cell not in BUILT_IN
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as a dict that JSON can hold."""
@@ -116,8 +117,15 @@ def _number(name: str, value: object) -> None:
         raise ConfigError(f"{name} is {value!r}; give a number of at least 0")
 
 
-def _choice(name: str, value: object, choices: tuple[str, ...], or_file: bool = False) -> None:
-    own = or_file and isinstance(value, str) and ":" in value.strip(":")
-    if value not in choices and not own:
-        also = ", FILE.py:CLASS or MODULE:CLASS" if or_file else ""
-        raise ConfigError(f"{name} is {value!r}; give one of {', '.join(choices)}{also}")
+def _cell(value: object) -> str:
+    """Return the one name that a cell of `nn` has, or that of a cell of one's own as it is."""
+    if isinstance(value, str):
+        known = built_in(value)
+        if known is not None or ":" in value.strip(":"):
+            return known or value
+    raise ConfigError(f"cell is {value!r}; give one of {', '.join(BUILT_IN)}, FILE.py:CLASS or MODULE:CLASS")
+
+
+def _choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ConfigError(f"{name} is {value!r}; give one of {', '.join(choices)}")

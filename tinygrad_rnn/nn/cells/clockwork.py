@@ -64,7 +64,8 @@ class ClockworkCell(FeatureCell):
         groups = sorted([positive("a period", period) for period in periods])
         if not 1 <= len(groups) <= self.hidden_size:
             raise errors.ConfigError(
-                f"{len(groups)} periods for hidden_size {self.hidden_size}; give one or more, and a unit for each"
+                f"{len(groups)} periods for hidden_size {self.hidden_size}; give one period or more, and a hidden_size "
+                "of at least as many"
             )
         sizes = [len(units) for units in np.array_split(np.arange(self.hidden_size), len(groups))]
         self.register_buffer("periods", np.repeat(groups, sizes))
