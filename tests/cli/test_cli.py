@@ -224,6 +224,10 @@ def test_another_cell_than_that_of_the_run_is_refused(capsys):
 def test_an_own_cell_that_fails_is_told_by_its_line(capsys):
     Path("mine.py").write_text(CELL.replace("np.tanh(self.from_input(x) + h)", "self.from_input(x) @ h"))
     assert re.search(r"mine.py, line 12: ShapeError", refused(capsys, "train --text text.txt --cell mine.py:Mine"))
+    Path("mine.py").write_text(CELL.replace("np.tanh(self.from_input(x) + h)", "sum([a for a, b in [h]])"))
+    for words in ("train --text text.txt --cell", "draw"):
+        told = refused(capsys, f"{words} mine.py:Mine")
+        assert "line 12: ValueError" in told and "needs def initial_state(self, batch_size): " in told
     Path("mine.py").write_text(CELL.replace("forward", "backward"))
     assert "Mine has no forward" in refused(capsys, "train --text text.txt --cell mine.py:Mine")
     Path("mine.py").write_text(CELL.replace("hidden_size):", "):"))

@@ -390,3 +390,25 @@ def test_a_cell_that_cannot_be_copied_fails_with_the_reason():
             self.start = [np.tanh(self.from_input.weight)]
 
     assert "copy.deepcopy(cell) raises GraphError" in testing.cell_checks(HoldsGraph())[0].result().reason
+
+
+class Unstarted(nn.Cell):
+    """A pair as state, and nothing said about what it starts with."""
+
+    def __init__(self, input_size, hidden_size):
+        super().__init__()
+        self.hidden_size = hidden_size
+        self.into = nn.Linear(input_size, hidden_size)
+
+    def forward(self, x, state):
+        h, c = state
+        h = np.tanh(self.into(x) + h + c)
+        return h, (h, c + h)
+
+
+@pytest.mark.parametrize("arguments", [{}, {"input_size": 4}])
+def test_a_state_of_two_arrays_without_a_start_is_told_how_to_write_one(arguments):
+    with pytest.raises((errors.CellError, errors.CellCheckError)) as caught:
+        testing.check_cell(Unstarted(4, 5), **arguments)
+    told = " ".join(str(caught.value).split())
+    assert "values to unpack" in told and "needs def initial_state(self, batch_size): h = super()" in told

@@ -15,9 +15,8 @@ from tqdm import tqdm
 
 from .. import train, viz
 from ..core.errors import ConfigError, TinygradRNNError
-from ..train.cells import built_in
+from ..train.cells import built_in, where_in_cell
 from ..train.files import replace
-from ..train.user_files import where
 from . import lab
 from .doctor import as_json, as_text, examine
 from .draw import draw
@@ -246,5 +245,5 @@ def _in_own_cell(cell: str | None, error: Exception) -> str | None:
     if cell is None or built_in(cell) is not None:
         return None
     path = Path(cell.rpartition(":")[0])
-    line = where(error, path)
+    line = where_in_cell(error, path)
     return f"{path}, {line}" if line.startswith("line ") else None

@@ -15,6 +15,7 @@ import numpy as np
 from ..core import random
 from ..core.errors import CellCheckError, DtypeError, TraceError
 from ..nn import Cell
+from ..nn.cells.base import state_hint
 from ..scan import engine
 from . import step_checks, time_checks, training_checks
 from .report import Finding, Report, Result
@@ -85,7 +86,7 @@ class CellCheck:
         except Exception as error:
             if self._check is not step_checks.shapes and self._beginning().result().outcome == "fail":
                 return Result(self.__name__, "skip", "the step itself is wrong, see shapes")
-            hint = self._hint
+            hint = state_hint(error) or self._hint
             if isinstance(error, (DtypeError, IndexError)) and not self._subject.eats_tokens:
                 hint += ", or on tokens (batch,): give check_cell(cell, example_input=np.array([0, 4, 2])) for those"
             return Result(self.__name__, "fail", f"{type(error).__name__}{_place(error)}: {error}", hint)

@@ -13,6 +13,7 @@ from ..core.errors import CellError, ConfigError
 from ..core.node import Array
 from ..core.tree import tree_flatten, tree_map
 from ..nn import Cell, Dropout
+from ..nn.cells.base import state_hint
 from ..scan import engine, scan
 from ..scan.checks import describe
 from ..scan.engines import available
@@ -141,11 +142,15 @@ def found_input_size(cell: Cell) -> int:
             fitting.append(length)
         except Exception as error:
             problem = f"with {length} features it raises {type(error).__name__}: {error}"
+            hint = state_hint(error)
+            if hint:
+                raise CellError(f"{type(cell).__name__}, {problem}; {hint}") from error
     if len(fitting) != 1:
         found = f"it takes {' or '.join(map(str, fitting))} features" if fitting else problem
         raise ConfigError(
             f"{type(cell).__name__} has no input_size, and {found}; write check_cell(cell, input_size=3), or "
-            "check_cell(cell, example_input=np.array([0, 4, 2])) for a cell of tokens"
+            "self.input_size = input_size in the class, or check_cell(cell, example_input=np.array([0, 4, 2])) for a "
+            "cell of tokens"
         )
     return int(fitting[0])
 

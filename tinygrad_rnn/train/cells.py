@@ -11,6 +11,7 @@ from pathlib import Path
 from .. import nn
 from ..core.errors import CellError, TinygradRNNError
 from ..nn import Cell
+from ..nn.cells.base import state_hint
 from .user_files import CELL, import_class, where
 
 CellClass = Callable[[int, int], Cell]
@@ -92,4 +93,10 @@ def blame(cell: CellClass) -> Iterator[None]:
         raise
     except Exception as error:
         file = Path(inspect.getfile(cell))
-        raise CellError(f"{cell.__name__} failed in {file.name}, {where(error, file)}") from error
+        raise CellError(f"{cell.__name__} failed in {file.name}, {where_in_cell(error, file)}") from error
+
+
+def where_in_cell(error: BaseException, file: Path) -> str:
+    """Return an error of a step in one line: where in its file it arose, and what to write where that is known."""
+    hint = state_hint(error)
+    return f"{where(error, file)}; {hint}" if hint else where(error, file)

@@ -112,6 +112,27 @@ class FeatureCell(Cell):
         self.input_size, self.hidden_size = positive("input_size", input_size), positive("hidden_size", hidden_size)
 
 
+def state_hint(error: BaseException) -> str:
+    """Return what to write in a class whose step unpacks more states than it was given; "" for any other error.
+
+    Args:
+        error: that a step raised.
+
+    Example:
+        >>> from tinygrad_rnn.nn.cells.base import state_hint
+        >>> state_hint(ValueError("not enough values to unpack (expected 2, got 1)")).partition(":")[0]
+        'if it is the state that is unpacked'
+        >>> state_hint(ValueError("negative dimensions"))
+        ''
+    """
+    if not (isinstance(error, ValueError) and "values to unpack" in str(error)):
+        return ""
+    return (
+        "if it is the state that is unpacked: one of two arrays needs def initial_state(self, batch_size): "
+        "h = super().initial_state(batch_size); return h, h"
+    )
+
+
 def start_as_pytorch(cell: FeatureCell) -> None:
     """Draw all parameters of a cell uniform in ±1/√hidden_size, as PyTorch's cells start.
 
