@@ -15,7 +15,7 @@ from tinygrad_rnn.core import errors
 from tinygrad_rnn.scan import scan
 from tinygrad_rnn.testing.cells import CHECKS
 from tinygrad_rnn.testing.fingerprint import fingerprint
-from tinygrad_rnn.testing.subject import ENGINES
+from tinygrad_rnn.testing.subject import ENGINES, found_input_size
 
 
 class Minimal(nn.Cell):
@@ -362,7 +362,7 @@ def test_a_cell_whose_input_size_cannot_be_told_is_refused():
             h = np.tanh(self.one * self.four * x + h)
             return h, h
 
-    with pytest.raises(errors.ConfigError, match="takes 1 or 4 features; write check_cell"):
+    with pytest.raises(errors.ConfigError, match="takes 1 or 4 features; write self.input_size"):
         testing.check_cell(Scales())
     assert "fail" not in outcomes(Scales(), input_size=4)
     with pytest.raises(errors.ConfigError, match="example_input="):
@@ -390,6 +390,24 @@ def test_a_cell_that_cannot_be_copied_fails_with_the_reason():
             self.start = [np.tanh(self.from_input.weight)]
 
     assert "copy.deepcopy(cell) raises GraphError" in testing.cell_checks(HoldsGraph())[0].result().reason
+
+
+class Joined(nn.Cell):
+    """x and h side by side, with a weight for both, and no input_size."""
+
+    def __init__(self, input_size, hidden_size):
+        super().__init__()
+        self.hidden_size = hidden_size
+        self.into = nn.Linear(input_size + hidden_size, hidden_size)
+
+    def forward(self, x, h):
+        h = np.tanh(self.into(np.concatenate([x, h], axis=-1)))
+        return h, h
+
+
+@pytest.mark.parametrize("size", [1, 3, 5, 9])
+def test_the_number_of_features_of_a_cell_that_joins_input_and_state_is_found(size):
+    assert found_input_size(Joined(size, 5)) == size
 
 
 class Unstarted(nn.Cell):

@@ -128,13 +128,31 @@ def _copied(cell: Cell, dtype: Any) -> Cell:
 
 
 def found_input_size(cell: Cell) -> int:
-    """Return the `input_size` of a cell, or the only length of a parameter's axis that it takes as one."""
-    size = getattr(cell, "input_size", None)
+    """Return the `input_size` of a cell, or the only length that it takes as one.
+
+    Lengths of its parameters' axes are tried; where none fits, those less `hidden_size`, for cells that join x and h.
+    """
+    size, hidden = getattr(cell, "input_size", None), getattr(cell, "hidden_size", None)
     if isinstance(size, (int, np.integer)):
         return int(size)
-    fitting = []
-    problem = "it has no parameters"
-    for length in sorted({n for parameter in cell.parameters() for n in parameter.shape}):
+    lengths = {n for parameter in cell.parameters() for n in parameter.shape}
+    fitting, problem = _fitting(cell, lengths)
+    if not fitting and isinstance(hidden, (int, np.integer)):
+        fitting, _ = _fitting(cell, {n - int(hidden) for n in lengths if n > hidden} - lengths)
+    if len(fitting) != 1:
+        found = f"it takes {' or '.join(map(str, fitting))} features" if fitting else problem
+        raise ConfigError(
+            f"{type(cell).__name__} has no input_size, and {found}; write self.input_size = input_size in the class, "
+            "check_cell(cell, input_size=3), or check_cell(cell, example_input=np.array([0, 4, 2])) for a cell of "
+            "tokens"
+        )
+    return fitting[0]
+
+
+def _fitting(cell: Cell, lengths: set[int]) -> tuple[list[int], str]:
+    """Return with how many features of some a cell takes a step, and why it takes none with the last that failed."""
+    fitting, problem = [], "it has no parameters"
+    for length in sorted(lengths):
         try:
             clone = _copied(cell, np.float64)
             with no_grad(), np.errstate(all="ignore"):
@@ -145,14 +163,7 @@ def found_input_size(cell: Cell) -> int:
             hint = state_hint(error)
             if hint:
                 raise CellError(f"{type(cell).__name__}, {problem}; {hint}") from error
-    if len(fitting) != 1:
-        found = f"it takes {' or '.join(map(str, fitting))} features" if fitting else problem
-        raise ConfigError(
-            f"{type(cell).__name__} has no input_size, and {found}; write check_cell(cell, input_size=3), or "
-            "self.input_size = input_size in the class, or check_cell(cell, example_input=np.array([0, 4, 2])) for a "
-            "cell of tokens"
-        )
-    return int(fitting[0])
+    return fitting, problem
 
 
 def _checked_example(example: Any) -> Array:

@@ -84,7 +84,8 @@ def _examples(cell: Callable[..., Any], examples: tuple[Any, ...]) -> tuple[Any,
     except (TinygradRNNError, TypeError, AttributeError) as error:
         reason = str(error).partition("; write check_cell")[0]
         raise ConfigError(
-            f"no input can be made up for {what}: {reason}; give x and a state: draw_cell(cell, x, state)"
+            f"no input can be made up for {what}: {reason}; write self.input_size = input_size in the class, or give x "
+            "and a state: draw_cell(cell, x, state)"
         ) from error
     dtype = np.result_type(*[leaf.dtype for leaf in tree_flatten(state)[0]], np.float32)
     return np.zeros((1, size), dtype), state
