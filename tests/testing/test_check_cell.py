@@ -362,7 +362,7 @@ def test_a_cell_whose_input_size_cannot_be_told_is_refused():
             h = np.tanh(self.one * self.four * x + h)
             return h, h
 
-    with pytest.raises(errors.ConfigError, match="takes 1 or 4 features; write self.input_size"):
+    with pytest.raises(errors.ConfigError, match=r"takes 1 or 4 features; write self\.input_size"):
         testing.check_cell(Scales())
     assert "fail" not in outcomes(Scales(), input_size=4)
     with pytest.raises(errors.ConfigError, match="example_input="):
