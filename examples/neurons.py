@@ -6,9 +6,9 @@ line has gone, whether a bracket is open. The unit that correlates best with the
 the one that is found; its score is the correlation in the second half, which had no part in the choice.
 
 A score means little alone, since the best of some hundred units correlates with anything. So three numbers stand beside
-it: the score of the best unit of the same network before training; that of the best of the 256 numbers that say which
-character was read last; and that of the trained network on a probe from another place, the same one moved by half of
-the text, which nothing in the network can follow.
+it: the score of the best unit of the same network before training; that of the best of the numbers that are 1 after one
+character and 0 after all others; and that of the trained network on a probe from another place, the same one moved by
+half of the text, which nothing in the network can follow.
 
 Source: A. Karpathy, "The Unreasonable Effectiveness of Recurrent Neural Networks", 2015, and A. Karpathy, J. Johnson,
 L. Fei-Fei, "Visualizing and Understanding Recurrent Networks", 2015, which show such units and give no scores. The text
