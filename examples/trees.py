@@ -187,7 +187,7 @@ def main() -> int:
     quick = wants_quick(__doc__)
     checks = Checks()
     depths, deeper = ((1, 2), (3,)) if quick else ((1, 2, 3, 4), (5, 6))
-    count, tested, epochs, seeds = (500, 100, 12, 1) if quick else (3000, 500, 10, 3)
+    count, tested, epochs, seeds = (500, 100, 12, 1) if quick else (4000, 500, 15, 3)
     drawn = formulas(count + tested, depths, seed=0)
     training, held_out = drawn[:-tested], drawn[-tested:]
     deep = formulas(tested, deeper, seed=1)
