@@ -99,7 +99,38 @@ def test_a_warm_up_within_a_warm_up_knows_the_full_rate() -> None:
     assert [rate[0] for rate in rates(schedule, 5)] == [0.25, 0.5, 0.25, 0.5, 0.5]
 
 
+@settings(deadline=None)
+@given(st.lists(st.sampled_from([1.0, 2.0, 3.0, math.nan, math.inf])), st.integers(1, 5), st.floats(0.1, 0.9))
+def test_a_plateau_is_that_of_pytorch(scores: list[float], patience: int, gamma: float) -> None:
+    torch = pytest.importorskip("torch")
+    theirs = make_torch()
+    # PyTorch waits for one score more than its patience.
+    reference = torch.optim.lr_scheduler.ReduceLROnPlateau(theirs, factor=gamma, patience=patience - 1, threshold=0)
+    schedule = optim.PlateauLR(make(), patience, gamma)
+    for score in scores:
+        schedule.observe(score)
+        reference.step(score)
+        now = [[group["lr"] for group in optimizer.param_groups] for optimizer in (schedule.optimizer, theirs)]
+        assert now[0] == pytest.approx(now[1], rel=1e-6)  # PyTorch lets changes below 1e-8 be.
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20), st.integers(0, 20), st.integers(1, 4))
+def test_a_plateau_goes_on_where_it_was(scores: list[float], cut: int, patience: int) -> None:
+    whole, first, second = (optim.PlateauLR(make(), patience) for _ in range(3))
+    for score in scores[:cut]:
+        first.observe(score)
+    second.load_state_dict(json.loads(json.dumps(first.state_dict())))
+    for score in scores[cut:]:
+        second.observe(score)
+    for score in scores:
+        whole.observe(score)
+    assert second.state_dict() == whole.state_dict()
+    assert second.optimizer.lr == whole.optimizer.lr
+
+
 makers: list[Any] = [
+    lambda o: optim.PlateauLR(o, 3, 0.5),
     lambda o: optim.StepLR(o, 3, 0.5),
     lambda o: optim.ExponentialLR(o, 0.9),
     lambda o: optim.CosineLR(o, 17, 0.001),
@@ -160,6 +191,8 @@ def test_a_state_that_does_not_fit_a_schedule_is_a_named_error(state: Any, says:
         (lambda o: optim.ExponentialLR(o, -1), "gamma is -1; give a finite number"),
         (lambda o: optim.ExponentialLR(o, math.nan), "gamma is nan"),
         (lambda o: optim.CosineLR(o, 0), "total is 0"),
+        (lambda o: optim.PlateauLR(o, 0), "patience is 0"),
+        (lambda o: optim.PlateauLR(o, 2, 0), "gamma is 0"),
         (lambda o: optim.CosineLR(o, 3, -1), "minimum is -1"),
         (lambda o: optim.WarmUp(o, 0), "steps is 0"),
         (lambda o: optim.WarmUp(o, 2, after=optim.StepLR(make(), 2)), "no schedule of this optimiser"),

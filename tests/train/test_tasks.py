@@ -198,6 +198,25 @@ def test_a_trial_ends_when_the_task_is_solved_twice_in_a_row():
     assert trial.sequences_to_solve == 4 * 4
 
 
+def test_the_learning_rate_falls_where_the_error_stands_still_and_then_the_trial_ends():
+    rates = []
+
+    class Watched(optim.Adam):
+        def step(self):
+            rates.append(self.lr)
+            super().step()
+
+    class Still(tasks.Adding):
+        def errors(self, outputs, batch):
+            return np.full(batch.rows, 0.5)
+
+    trial = short(Still(5), steps=100, scorings=100, lr=0.01, optimizer=Watched, patience=2)
+    # The first score is the best so far.
+    assert rates == pytest.approx([0.01] * 3 + [0.001] * 2 + [0.0001] * 2)
+    assert trial.steps == trial.curve[-1].step == 7
+    assert trial.failure is None
+
+
 @settings(deadline=None, max_examples=5)
 @given(st.integers(1, 4), st.integers(0, 1000))
 def test_a_score_does_not_depend_on_how_sequences_are_batched(size, seed):
@@ -298,6 +317,7 @@ class Numbers(nn.Module):
         (lambda: short("adding"), ConfigError, "task is 'adding'; give an instance"),
         (lambda: short(steps=0), ConfigError, "steps is 0; give a whole number of at least 1"),
         (lambda: short(scorings=1.5), ConfigError, "scorings is 1.5"),
+        (lambda: short(patience=0), ConfigError, "patience is 0"),
         (lambda: short(seed=-1), ConfigError, "-1"),
         (lambda: short(batch_size=0), ConfigError, "size is 0"),
         (lambda: short(lr=-1), ConfigError, "lr is -1"),

@@ -3,7 +3,7 @@
 from .adaptive import Adagrad, Adam, AdamW, RMSprop
 from .clipping import clip_grad_norm, clip_grad_value
 from .optimizer import Optimizer
-from .schedules import CosineLR, ExponentialLR, Schedule, StepLR, WarmUp
+from .schedules import CosineLR, ExponentialLR, PlateauLR, Schedule, StepLR, WarmUp
 from .sgd import SGD
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "CosineLR",
     "ExponentialLR",
     "Optimizer",
+    "PlateauLR",
     "RMSprop",
     "Schedule",
     "StepLR",

@@ -1,4 +1,4 @@
-"""Schedules: the learning rate as a function of the number of steps."""
+"""Schedules: the learning rate as a function of the number of steps, or of how the score goes."""
 
 from __future__ import annotations
 
@@ -192,6 +192,82 @@ class CosineLR(Schedule):
         if count >= self.total:
             return self.minimum
         return self.minimum + (base - self.minimum) * (1 + math.cos(math.pi * count / self.total)) / 2
+
+
+class PlateauLR(Schedule):
+    """Multiply the learning rate by gamma each time that a score has not become better for a while; less is better.
+
+    In place of `step()`, call `observe(score)`, for instance with a validation loss after each epoch. The attribute
+    `count` is how often the rate has been lowered.
+
+    Args:
+        optimizer: whose learning rate is set.
+        patience: so many scores in a row without a better one lower the rate, 1 or more.
+        gamma: above 0.
+
+    Raises:
+        ConfigError: if a value is out of its range.
+
+    Example:
+        >>> from tinygrad_rnn import nn, optim
+        >>> optimizer = optim.SGD([nn.Parameter([1.0])], lr=0.5)
+        >>> schedule = optim.PlateauLR(optimizer, patience=2, gamma=0.5)
+        >>> for score in (3.0, 2.0, 2.5, 2.0, 1.9):
+        ...     schedule.observe(score)
+        ...     print(optimizer.lr)
+        0.5
+        0.5
+        0.5
+        0.25
+        0.25
+    """
+
+    def __init__(self, optimizer: Optimizer, patience: int, gamma: float = 0.1) -> None:
+        self.patience = _steps("patience", patience)
+        self.gamma = _above_zero("gamma", gamma)
+        self.best: float | None = None
+        self.waited = 0
+        super().__init__(optimizer)
+
+    def value(self, count: int, base: float) -> float:
+        """Return base * gamma ** count, `count` being how often the score has stood still."""
+        return float(base * self.gamma**count)
+
+    def observe(self, score: float) -> None:
+        """Take note of a score, and lower the learning rate if none of the last `patience` scores was the best so far.
+
+        Args:
+            score: NaN is never the best.
+
+        Example:
+            >>> from tinygrad_rnn import nn, optim
+            >>> optimizer = optim.SGD([nn.Parameter([1.0])], lr=0.5)
+            >>> schedule = optim.PlateauLR(optimizer, patience=1)
+            >>> schedule.observe(2.0)
+            >>> schedule.observe(2.0)
+            >>> schedule.count, optimizer.lr
+            (1, 0.05)
+        """
+        if score < (math.inf if self.best is None else self.best):
+            self.best, self.waited = float(score), 0
+            return
+        self.waited += 1
+        if self.waited == self.patience:
+            self.waited = 0
+            self.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what `load_state_dict` needs to go on, ready for JSON."""
+        return {**super().state_dict(), "best": self.best, "waited": self.waited}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` returned, and set the optimiser's learning rate accordingly.
+
+        Raises:
+            StateDictError: if it is from another kind of schedule, or for another number of groups.
+        """
+        super().load_state_dict(state)
+        self.best, self.waited = state["best"], int(state["waited"])
 
 
 class WarmUp(Schedule):

@@ -22,6 +22,7 @@ from ..data.tasks.base import checked_batch
 
 Make = Callable[[int], nn.Module]
 MakeOptimizer = Callable[[Any, float], optim.Optimizer]
+_PLATEAUS = 3  # Where the error stands still at a hundredth of the learning rate, nothing more is learnt.
 
 
 @dataclass(frozen=True)
@@ -186,6 +187,7 @@ def solve(
     scorings: int = 10,
     optimizer: MakeOptimizer = optim.Adam,
     until_solved: bool = False,
+    patience: int | None = None,
     progress: Callable[[Point], None] | None = None,
 ) -> Trial:
     """Train a layer on a task and score it; the same arguments on the same engine give the same numbers.
@@ -205,6 +207,8 @@ def solve(
         scorings: how often the validation sequences are scored, in equal distances, the last time after the last step.
         optimizer: called with the parameters and the learning rate.
         until_solved: end once two validation scores in a row solve the task: one alone may be luck.
+        patience: scorings in a row without a better validation error that make the learning rate a tenth of what it
+            was, and the third time end the trial; None keeps it, and makes all steps.
         progress: called with each point of the curve.
 
     Raises:
@@ -224,6 +228,7 @@ def solve(
     with _random_numbers_of(seed):
         model = TaskModel(task, make)
         training = _Training(task, model, optimizer(model.parameters(), lr), clip)
+        plateaus = None if patience is None else optim.PlateauLR(training.optimizer, patience)
         stream = task.batches(batch_size, seed)
         validation = task.held_out("validation")
         checked_batch(task, validation[0])
@@ -242,6 +247,10 @@ def solve(
                     best, weights = now, model.state_dict()
             if training.failure is not None or (until_solved and _solved_twice(task, curve)):
                 break
+            if plateaus is not None:
+                plateaus.observe(curve[-1].validation.error)
+                if plateaus.count == _PLATEAUS:
+                    break
         model.load_state_dict(weights)
         test = score(task, model, task.held_out("test")) if math.isfinite(best.error) else best
     first = next((point.sequences for point in curve if task.solved(point.validation)), None)

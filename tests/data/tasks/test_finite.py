@@ -45,6 +45,35 @@ def test_every_epoch_has_every_sequence_once_in_an_order_of_its_own(number, size
         assert epochs[0].tolist() != epochs[1].tolist()
 
 
+class Alike(Numbered):
+    """The same, sequences of like length together."""
+
+    by_length = True
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 20), st.integers(1, 20), st.integers(0, 2**64 - 1))
+def test_batches_by_length_leave_no_sequence_behind(number, size, seed):
+    size = min(size, number)
+    stream, seen = Alike(number).batches(size, seed), np.zeros(number, int)
+    for epochs in range(1, 5):
+        whole = epochs * number // size - (epochs - 1) * number // size
+        batches = [next(stream) for _ in range(whole)]
+        assert {batch.rows for batch in batches} == {size}
+        # No row of a batch is longer than the shortest one of another that has longer ones.
+        spans = sorted((batch.lengths.min(), batch.lengths.max()) for batch in batches)
+        assert all(before[1] <= after[0] for before, after in itertools.pairwise(spans))
+        seen += np.bincount(np.concatenate([batch.target for batch in batches]), minlength=number)
+        assert set(seen) <= {epochs - 1, epochs}
+
+
+def test_batches_by_length_come_in_an_order_of_their_own():
+    stream = Alike(49).batches(7, seed=3)
+    longest = [[next(stream).lengths.max() for _ in range(7)] for _ in range(3)]
+    assert all(sorted(epoch) == list(range(1, 8)) for epoch in longest)
+    assert longest[0] != longest[1] and longest[0] != sorted(longest[0])
+
+
 @settings(deadline=None, max_examples=30)
 @given(st.integers(1, 50), st.integers(1, 50))
 def test_every_held_out_sequence_comes_once(number, steps):

@@ -36,7 +36,8 @@ class PianoRolls(FiniteTask, MultiLabel):
     """The next frame of piano rolls: which of the keys sound.
 
     Each frame but the first is predicted from those before it; the score is the negative log-likelihood of a frame, all
-    keys summed. The baseline knows how often each key sounds in training and takes the keys for independent.
+    keys summed. Pieces of like length are trained on together. The baseline knows how often each key sounds in training
+    and takes the keys for independent.
 
     Args:
         rolls: for each of "train", "validation" and "test" a list of arrays (frames, keys), 0 or 1, of two frames or
@@ -58,6 +59,7 @@ class PianoRolls(FiniteTask, MultiLabel):
     """
 
     source = "Boulanger-Lewandowski et al. 2012; Bai et al. 2018"
+    by_length = True
 
     def __init__(self, rolls: Rolls, threshold: float) -> None:
         for split in SPLITS:

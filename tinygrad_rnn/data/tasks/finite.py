@@ -22,6 +22,10 @@ class FiniteTask(Task):
     Training goes through the sequences in an order that seed and epoch decide; a batch may end one epoch and begin the
     next, so that all have the same size.
 
+    Attributes:
+        by_length: whether a training batch is made of sequences of like length, so that little of it is padding. What
+            an epoch has left over is then dealt out among the batches of the next one.
+
     Example:
         >>> import numpy as np
         >>> from tinygrad_rnn.data import tasks
@@ -37,6 +41,8 @@ class FiniteTask(Task):
         >>> sorted(np.concatenate([next(batches).target for _ in range(3)]).tolist())
         [0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1]
     """
+
+    by_length: bool = False
 
     def lengths_of(self, split: Split) -> NDArray[np.intp]:
         """Return the length of each sequence of a split."""
@@ -76,9 +82,14 @@ class FiniteTask(Task):
         return batches
 
     def _epochs(self, size: int, seed: int, number: int) -> Iterator[Batch]:
-        waiting = np.zeros(0, np.intp)
+        waiting, lengths = np.zeros(0, np.intp), self.lengths_of("train")
         for epoch in count():
             waiting = np.concatenate([waiting, shuffled(number, seed, epoch)])
-            while len(waiting) >= size:
-                yield self.select("train", waiting[:size])
-                waiting = waiting[size:]
+            whole = len(waiting) - len(waiting) % size
+            rows, waiting = waiting[:whole], waiting[whole:]
+            order: NDArray[np.intp] = np.arange(whole // size)
+            if self.by_length:
+                rows = rows[np.argsort(lengths[rows], kind="stable")]
+                order = shuffled(len(order), seed, epoch)
+            for batch in rows.reshape(-1, size)[order]:
+                yield self.select("train", batch)
