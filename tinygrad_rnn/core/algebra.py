@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import count
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from .node import Spec
 from .trace import Captured, Literal, Trace, thaw
 
-# How strongly what was written holds together, from "a < b" to "a" itself; "-a" more so than "-a * b".
-COMPARISON, OR, XOR, AND, SUM, NEGATIVE, SIGNED, PRODUCT, POWER, ATOM = range(0, 100, 10)
+# How strongly what was written holds together, from "a < b" to "a" itself; "-a" more so than "-a * b", and factors that
+# stand side by side, as in mathematics, more so than those with a sign between them.
+COMPARISON, OR, XOR, AND, SUM, NEGATIVE, SIGNED, PRODUCT, BESIDE, POWER, ATOM = range(11)
 
 
 class Term:
@@ -79,11 +83,10 @@ class Algebra:
     def __init__(self, own_rewrites: Mapping[str, Rewrite] | None = None) -> None:
         self._rewrites = rewrites if own_rewrites is None else own_rewrites
         self._known: dict[Any, Term] = {}
-        self._count = 0
+        self._orders = count()
 
     def _leaf(self, symbol: Any, spec: Spec) -> Term:
-        self._count += 1
-        return Term("", (), {}, None, spec, symbol, self._count)
+        return Term("", (), {}, None, spec, symbol, next(self._orders))
 
     def name(self, symbol: Any, spec: Spec) -> Term:
         """Return a new name, which stands for whatever the caller says."""
@@ -114,8 +117,7 @@ class Algebra:
             rewrite = self._rewrites.get(operation)
             found = rewrite(self, operands, spec) if rewrite is not None else None
             if found is None:
-                self._count += 1
-                found = Term(operation, operands, thaw(params), slot, spec, None, self._count)
+                found = Term(operation, operands, thaw(params), slot, spec, None, next(self._orders))
             self._known[key] = found
         return found
 
@@ -129,11 +131,10 @@ class Algebra:
         """
         found = dict(inputs)
         outside: dict[int, Term] = {}
-        scalar = Spec((), trace.specs[0].dtype)
 
         def operand_of(operand: Any) -> Term:
             if type(operand) is Literal:
-                return self.number(operand.value, scalar)
+                return self.number(operand.value, Spec((), np.dtype(operand.kind)))
             if type(operand) is not Captured:
                 return found[operand]
             if operand.number not in outside:

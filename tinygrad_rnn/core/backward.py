@@ -199,7 +199,7 @@ class Totals:
             return
         if cotangent.shape != spec.shape:
             cotangent = sum_to(cotangent, spec)
-        if cotangent.dtype is not spec.dtype and cotangent.dtype != spec.dtype:
+        if cotangent.dtype != spec.dtype:
             cotangent = cotangent.astype(spec.dtype)
         if self.wrap is None and type(cotangent) is not np.ndarray:
             cotangent = np.asarray(cotangent)  # a sum over all axes is a NumPy scalar

@@ -203,7 +203,7 @@ def _agrees(new: Array, old: Array) -> bool:
     """Whether two results are the same but for rounding, which another engine may do differently."""
     if old.dtype.kind != "f":
         return np.array_equal(new, old)
-    scale = max(1.0, float(np.abs(old[np.isfinite(old)]).max(initial=0.0)))
+    scale = float(np.abs(old[np.isfinite(old)]).max(initial=1.0))
     return np.allclose(new, old, rtol=0, atol=float(np.finfo(old.dtype).eps) ** 0.5 * scale, equal_nan=True)
 
 

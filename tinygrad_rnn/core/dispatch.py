@@ -139,7 +139,7 @@ class NumpyMethods:
 
     def ravel(self) -> Any:
         """Return the tensor as one axis."""
-        return self.reshape(-1)
+        return self.reshape(np.size(self))  # type: ignore[arg-type]
 
     def reshape(self, *shape: Any) -> Any:
         """Return the tensor with another shape, given as one tuple or as several numbers."""
@@ -217,7 +217,7 @@ def _call(function: Callable[..., Any], numpy_function: Any, args: Any, kwargs: 
             or error.__traceback__.tb_next
         ):
             raise
-        keyword = str(error).rsplit(" ", 1)[-1].strip("'")
+        keyword = str(error).split("'")[1]
         raise NoRuleError(
             f"np.{_name_of(numpy_function)} with {keyword}= has no rule for tensors; leave it away"
         ) from None

@@ -75,10 +75,7 @@ def rules(node: Node) -> Rules:
         >>> rules(np.tanh(x).node).cotangents
         (('a', 0, 'g * (1 - out * out)'),)
     """
-    try:
-        return _rules(node, with_values=False)
-    except TraceError:  # a rule that goes one way or another by what it is given
-        return _rules(node, with_values=True)
+    return _rules(node, with_values=True)
 
 
 def _rules(node: Node, with_values: bool) -> Rules:
@@ -107,6 +104,19 @@ def _rules(node: Node, with_values: bool) -> Rules:
             wanted.append((letters[i], i, total._value))
     terms = algebra.of_trace(trace, symbols, lambda made: algebra.name(np.asarray(made), Spec(made.shape, made.dtype)))
     return _texts(algebra, [(letter, i, terms[value]) for letter, i, value in wanted])
+
+
+def _rules_of_kind(node: Node, earlier: dict[Any, Rules]) -> Rules:
+    """Return the rules of a step, found before if it is of a kind that was met and that no value decides on."""
+    kind = _kind(node)
+    if kind is None:
+        return rules(node)
+    if kind not in earlier:
+        try:
+            earlier[kind] = _rules(node, with_values=False)
+        except TraceError:  # a rule that goes one way or another by what it is given
+            return rules(node)
+    return earlier[kind]
 
 
 def _kind(node: Node) -> Any:
@@ -196,15 +206,10 @@ def explained(node: Node, numbers: Known, earlier: dict[Any, Rules]) -> list[str
         return lines
     if any(parent is None and arg is None for parent, arg in zip(node.parents, node.arguments, strict=True)):
         return [*lines, "cotangents: freed by an earlier backward pass, with the constants in their rules"]
-    kind = _kind(node)
-    found = earlier.get(kind) if kind is not None else None
-    if found is None:
-        try:
-            found = rules(node)
-        except TraceError:
-            return [*lines, f"cotangents: by the rule of {node.operation}, which cannot be written as algebra"]
-        if kind is not None:
-            earlier[kind] = found
+    try:
+        found = _rules_of_kind(node, earlier)
+    except TraceError:
+        return [*lines, f"cotangents: by the rule of {node.operation}, which cannot be written as algebra"]
     lines += [f"{name} = {text}" for name, text in found.where]
     return lines + _passed_on(node, numbers, found.cotangents)
 

@@ -90,7 +90,9 @@ class Graph:
         """Return the line of every node, in columns."""
         rows = [self._columns(node) for node in self.nodes]
         widths = [max([len(row[i]) for row in rows if len(row[i]) <= most], default=0) for i, most in enumerate(_MOST)]
-        return [_row(row, (max(widths[0], _LEAST), *widths[1:])) for row in rows]
+        return [
+            _row(*[part.ljust(width) for part, width in zip(row, widths, strict=True)], names) for *row, names in rows
+        ]
 
     def _return(self) -> str:
         return f"return {', '.join([self.reference(node, slot) for node, slot in self.outputs])}"
@@ -101,7 +103,7 @@ class Graph:
 
     def line(self, node: Node) -> str:
         """Return the line of the program that computes a node."""
-        return _row(self._columns(node), (_LEAST, 0, 0))
+        return _row(*self._columns(node))
 
     def _columns(self, node: Node) -> tuple[str, str, str, str]:
         """Return what is computed, shapes and dtypes, the scope, and names."""
@@ -220,17 +222,15 @@ _LEAST = 27
 _MOST = (64, 32, 40)
 
 
-def _row(columns: tuple[str, ...], widths: tuple[int, ...]) -> str:
-    """Return a line whose columns, but for empty ones at the end, have these widths."""
-    call, *rest = columns
-    padded = [part.ljust(width) for part, width in zip(rest, (*widths[1:], 0), strict=True)]
-    return f"{call:<{widths[0]}} {'  '.join([part for part in padded if part])}".rstrip()
+def _row(call: str, *rest: str) -> str:
+    """Return a line of columns, but for empty ones."""
+    return f"{call:<{_LEAST}} {'  '.join([part for part in rest if part])}".rstrip()
 
 
 def _specs(specs: tuple[Spec, ...]) -> str:
     """Return shapes and dtypes; several in a row that are the same as one."""
-    runs = [list(run) for _, run in groupby(map(repr, specs))]
-    return ", ".join([f"{len(run)} × {run[0]}" if len(run) > 2 else ", ".join(run) for run in runs])
+    runs = [(text, len(list(run))) for text, run in groupby(map(repr, specs))]
+    return ", ".join([f"{n} × {text}" if n > 2 else ", ".join([text] * n) for text, n in runs])
 
 
 def _setting(value: Any) -> str:

@@ -219,7 +219,7 @@ class scope(_Mode):
 
 def user_line() -> str:
     """Return file and line of the innermost frame outside this package and NumPy, as "file:line"."""
-    frame = sys._getframe(1)
+    frame = sys._getframe()
     while frame.f_back is not None:
         name = frame.f_code.co_filename
         if not name.startswith(_PACKAGE) and f"{'/'}numpy{'/'}" not in name.replace("\\", "/"):

@@ -86,7 +86,8 @@ def spec_of(array: Array) -> tuple[Spec]:
 def spec_for(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Spec:
     """Return the one spec of a shape and dtype."""
     key = (shape, dtype)
-    return (_specs.get(key) or _new_spec(key))[0]
+    (found,) = _specs.get(key) or _new_spec(key)
+    return found
 
 
 def _new_spec(key: tuple[tuple[int, ...], np.dtype[Any]]) -> tuple[Spec]:
@@ -109,7 +110,7 @@ class Watch:
         self.name = name
         self.keeps_grad = keeps_grad
         self.grad: Array | None = None
-        self.hooks: dict[int, Callable[[Any], Any]] = {}
+        self.hooks: dict[Any, Callable[[Any], Any]] = {}
         self.held: tuple[Array, int] | None = None
 
     def hold(self, value: Array) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -30,12 +29,12 @@ def setting(value: Any) -> str | None:
         return str(value)
     if isinstance(value, tuple):
         parts = [setting(part) for part in value]
-        if len(parts) == 1 and type(value[0]) is int:
-            return parts[0]
+        if list(map(type, value)) == [int]:
+            return parts.pop()
         return None if None in parts else f"({', '.join(map(str, parts))}{',' * (len(parts) == 1)})"
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return repr(value) if value is None or isinstance(value, (bool, int, float, str)) else None
+    if isinstance(value, float):
+        return repr(float(value))  # which NumPy's is too, with a repr of its own
+    return repr(value) if value is None or isinstance(value, (bool, int, str)) else None
 
 
 def _leaf(symbol: Any, spec: Spec) -> Written:
@@ -50,8 +49,9 @@ def _leaf(symbol: Any, spec: Spec) -> Written:
 
 def _array(value: Array) -> str:
     dtype = "" if value.dtype == np.float64 else f", {value.dtype.name}"
-    if value.size and (value == value.flat[0]).all() and value.flat[0] in (0, 1):
-        return f"{'ones' if value.flat[0] else 'zeros'}({value.shape}{dtype})"
+    for name, plain in (("zeros", np.zeros_like(value)), ("ones", np.ones_like(value))):
+        if value.size and np.array_equal(value, plain):
+            return f"{name}({value.shape}{dtype})"
     if value.ndim == 2 and np.array_equal(value, np.eye(*value.shape)):
         return f"eye{value.shape}" if not dtype else f"eye({value.shape[0]}, {value.shape[1]}, 0{dtype})"
     if value.size <= 16:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Container, Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,15 +13,19 @@ from .backward import Addend
 from .dispatch import implementations, refuse_algebra
 from .errors import ConversionError, DtypeError, NonFiniteError, NoRuleError, ShapeError
 from .modes import Modes, current, user_line
-from .node import Node, Spec, spec_of
+from .node import Node, Spec, spec_for, spec_of
 from .tensor import Tensor
 
 Rule = Callable[..., Any]
 _new_tensor = Tensor.__new__
-_FIRST_OUTPUT = tuple([(0,) * n for n in range(8)])
 _OF_SHAPES = re.compile("shape|dimension|broadcast|axes|axis|size|operand")
 _NO_PARAMS: dict[str, Any] = {}
 _NUMBERS = frozenset({float, int, bool})
+
+
+@cache
+def _first_outputs(count: int) -> tuple[int, ...]:
+    return (0,) * count
 
 
 class _Everything:
@@ -177,7 +182,7 @@ class Primitive:
                     saved.append(value if i in saves else node.specs[slot] if specs_too else None)
                 else:
                     value = arg._data
-                    saved.append(value if i in saves else spec_of(value)[0])
+                    saved.append(value if i in saves else spec_for(value.shape, value.dtype))
                 parents.append(node)
             else:
                 if type(arg) in _NUMBERS:
@@ -203,7 +208,7 @@ class Primitive:
             return out
         modes = current()
         if modes.debug:
-            modes = Modes(modes.recording, True, modes.scope, True, user_line())
+            modes = Modes(modes.recording, modes.debug, modes.scope, modes.keeping, user_line())
             self._check_finite(out, modes)
 
         node = None
@@ -212,15 +217,15 @@ class Primitive:
                 for i, value in enumerate(saved):
                     if type(value) is np.ndarray and not isinstance(args[i], Tensor):
                         # Users may still write to arrays of their own.
-                        saved[i] = value.copy() if i in saves else spec_of(value)[0]
-            specs = tuple([spec_of(part)[0] for part in out]) if several else spec_of(out)
+                        saved[i] = value.copy() if i in saves else spec_for(value.shape, value.dtype)
+            specs = tuple([spec_for(part.shape, part.dtype) for part in out]) if several else spec_of(out)
             outs = specs if not (self._saves_out or modes.keeping) else out if several else (out,)
             if modes.keeping:
                 saved = [_kept(value, arg) for value, arg in zip(values, args, strict=True)]
             node = Node(
                 self,
                 tuple(parents),
-                tuple(slots) if slots else (_FIRST_OUTPUT[len(args)] if len(args) < 8 else (0,) * len(args)),
+                tuple(slots) if slots else _first_outputs(len(args)),
                 tuple(saved),
                 params or _NO_PARAMS,
                 outs,

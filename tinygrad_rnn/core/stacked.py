@@ -109,7 +109,7 @@ class Stacked(LogicalOperators, Tensor):
         """Call a primitive whose arguments include stacked tensors; those of outer levels count as single ones."""
         level = _innermost(args)
         count = _count(args, level)
-        key = (primitive, count == 0, *[_kind(arg, level) for arg in args], repr(params))
+        key = (primitive, *[_kind(arg, level) for arg in args], repr(params))
         direct = _found_direct.get(key)
         if direct is None:
             direct = _found_direct[key] = _is_direct(primitive, args, params, level)
@@ -170,7 +170,7 @@ _MOVED: dict[str, Callable[[Any, int], Any]] = {
 
 def _together(primitive: Primitive, args: list[Any], stacked: list[bool], params: dict[str, Any], count: int) -> Any:
     """Call the primitive once, on stacks that are aligned so that the hidden axis is in front of all others."""
-    ndim = max(getattr(arg, "ndim", 0) - hidden for arg, hidden in zip(args, stacked, strict=True))
+    ndim = max(arg.ndim - hidden for arg, hidden in zip(args, stacked, strict=True) if hasattr(arg, "ndim"))
     aligned = [
         arg.reshape((count,) + (1,) * (ndim + 1 - arg.ndim) + arg.shape[1:]) if hidden and len(args) > 1 else arg
         for arg, hidden in zip(args, stacked, strict=True)
@@ -192,7 +192,7 @@ def _one_by_one(primitive: Primitive, args: list[Any], stacked: list[bool], para
         primitive(*[arg[k] if hidden else arg for arg, hidden in zip(args, stacked, strict=True)], **params)
         for k in range(count)
     ]
-    if isinstance(found[0], (list, tuple)):
+    if all(isinstance(out, (list, tuple)) for out in found):
         return [np.stack(parts) for parts in zip(*found, strict=True)]
     return np.stack(found)
 

@@ -17,7 +17,7 @@ from .readonly import WRITE_ADVICE, ReadOnlyArray
 class HookHandle:
     """What registering a hook returns: `remove()` takes the hook away again."""
 
-    def __init__(self, hooks: dict[int, Any], key: int) -> None:
+    def __init__(self, hooks: dict[Any, Any], key: object) -> None:
         self._hooks = hooks
         self._key = key
 
@@ -26,9 +26,9 @@ class HookHandle:
         self._hooks.pop(self._key, None)
 
 
-def add_hook(hooks: dict[int, Any], hook: Callable[..., Any]) -> HookHandle:
+def add_hook(hooks: dict[Any, Any], hook: Callable[..., Any]) -> HookHandle:
     """Put a hook at the end of a dict of hooks."""
-    key = max(hooks, default=-1) + 1
+    key = object()
     hooks[key] = hook
     return HookHandle(hooks, key)
 
@@ -96,9 +96,10 @@ class Tensor(NumpyMethods):
         if node is not None:
             if node.primitive is not None:
                 raise GraphError(f"{self!r} is the result of {node.operation}; only a leaf can be given another value")
-            if node.specs[0].shape != data.shape or node.specs[0].dtype != data.dtype:
+            (spec,) = node.specs
+            if spec.shape != data.shape or spec.dtype != data.dtype:
                 self._node = leaf(Spec(data.shape, data.dtype), self._name)
-                self._node.watch(0).hooks.update(node.watch(0).hooks)
+                self._node.watch(0).hooks = node.watch(0).hooks
             self._node.watch(0).hold(data)  # type: ignore[union-attr]
         self._data = data
 

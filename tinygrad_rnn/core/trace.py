@@ -212,16 +212,14 @@ class Trace:
         """Note a call and return abstract tensors for its results."""
         operands, key = [], [primitive]
         for arg in args:
-            if type(arg) is Abstract and arg._trace is self:
-                operands.append(arg._value)
-                key.append(arg._spec)  # type: ignore[arg-type]
-            else:
-                operand = self.operand(arg)
-                operands.append(operand)
-                if type(operand) is Captured:
-                    held = self.captured[operand.number]
-                    operand = spec_for(held.shape, held.dtype)
-                key.append(operand)
+            operand = self.operand(arg)
+            operands.append(operand)
+            if type(operand) is int:
+                operand = self.specs[operand]
+            elif type(operand) is Captured:
+                held = self.captured[operand.number]
+                operand = spec_for(held.shape, held.dtype)
+            key.append(operand)
         frozen = freeze(params) if params else ()
         known = (*key, frozen)
         found = self._specs_by_value(primitive, operands, key[1:], params) if self.known else None

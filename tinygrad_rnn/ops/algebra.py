@@ -10,6 +10,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from ..core.errors import NoRuleError
 from ..core.primitive import Primitive, as_operand, implements, value_of
+from .layout import bare, column
 
 
 def _array(a: Any) -> Any:
@@ -44,17 +45,17 @@ def _inner(a: Any, b: Any) -> Any:
 
 @implements(np.outer)
 def _outer(a: Any, b: Any) -> Any:
-    return np.multiply(_array(a).reshape(-1, 1), _array(b).reshape(1, -1))
+    return np.multiply(column(_array(a)), _array(b).ravel())
 
 
 @implements(np.vdot)
 def _vdot(a: Any, b: Any) -> Any:
-    return np.matmul(_array(a).reshape(-1), _array(b).reshape(-1))
+    return np.matmul(_array(a).ravel(), _array(b).ravel())
 
 
 def _vecdot(a: Any, b: Any, axis: int = -1) -> Any:
     a, b = [np.moveaxis(_array(t), axis, -1) for t in (a, b)]
-    return np.matmul(a[..., None, :], b[..., None])[..., 0, 0]
+    return np.matmul(a[..., None, :], b[..., None]).squeeze((-2, -1))
 
 
 implements(np.vecdot)(_vecdot)
@@ -88,7 +89,7 @@ def _cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, ax
 def _cumprod(a: Any, axis: Any = None) -> Any:
     """Multiply by doubling: each round a product of two earlier ones, so gradients are right where factors are 0."""
     if axis is None:
-        a, axis = a.reshape(-1), 0
+        a, axis = a.ravel(), 0
     axis = normalize_axis_index(axis, a.ndim)
     n, reach = a.shape[axis], 1
     lead = (slice(None),) * axis
@@ -109,25 +110,25 @@ def _diff(a: Any, n: int = 1, axis: int = -1) -> Any:
 
 
 @implements(np.ptp)
-def _ptp(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
+def _ptp(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     return np.max(a, axis=axis, keepdims=keepdims) - np.min(a, axis=axis, keepdims=keepdims)
 
 
 @implements(np.average)
-def _average(a: Any, axis: Any = None, weights: Any = None, keepdims: bool = False) -> Any:
+def _average(a: Any, axis: Any = None, weights: Any = None, *, keepdims: bool = False) -> Any:
     if weights is None:
         return np.mean(a, axis=axis, keepdims=keepdims)
     weights = _array(weights)
     if weights.ndim == 1 and np.ndim(a) > 1:
         if not isinstance(axis, int):
             raise ValueError("average with weights of one axis needs axis, the axis that they belong to")
-        weights = weights.reshape([-1 if i == axis % np.ndim(a) else 1 for i in range(np.ndim(a))])
-    total = np.sum(weights + 0 * a, axis=axis, keepdims=keepdims)
+        weights = weights.reshape([len(weights) if i == axis % np.ndim(a) else 1 for i in range(np.ndim(a))])
+    total = np.sum(np.broadcast_to(weights, np.shape(a)), axis=axis, keepdims=keepdims)
     return np.sum(a * weights, axis=axis, keepdims=keepdims) / total
 
 
 @implements(np.linspace)
-def _linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, axis: int = 0) -> Any:
+def _linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, *, axis: int = 0) -> Any:
     start, stop = _array(start), _array(stop)
     at = np.linspace(0.0, 1.0, num, endpoint=endpoint)
     shape = np.broadcast_shapes(start.shape, stop.shape)
@@ -164,7 +165,7 @@ solve.defjvp(
 def _solve(a: Any, b: Any) -> Any:
     a, b = _array(a), _array(b)
     if b.ndim == 1:
-        return solve(a, b[:, None])[..., 0]
+        return solve(a, b[:, None]).squeeze(-1)
     return solve(a, b)
 
 
@@ -203,8 +204,8 @@ det.defjvp(lambda da, out, a: _trace_of_product(_adjugate(a, out), da))
 implements(np.linalg.det)(det)
 
 slogdet = Primitive("slogdet", lambda a: tuple(np.linalg.slogdet(a)), saves=(0,))
-slogdet.defvjp_joint(lambda gs, outs, args, needs: [None if gs[1] is None else _scaled_inverse(gs[1], args[0])])
-slogdet.defjvp_joint(lambda ds, outs, args: (None, _trace_of_product(np.linalg.inv(args[0]), ds[0])))
+slogdet.defvjp_joint(lambda gs, outs, args, needs: [None if gs[1] is None else _scaled_inverse(gs[1], *args)])
+slogdet.defjvp_joint(lambda ds, outs, args: (None, _trace_of_product(np.linalg.inv(*args), *ds)))
 
 
 _SLOGDET_RESULT = type(np.linalg.slogdet(np.eye(1)))
@@ -230,6 +231,10 @@ def _euclidean(x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
     return found if keepdims else found.reshape(tuple([n for i, n in enumerate(x.shape) if i not in axes]))
 
 
+def _extreme(ord: Any) -> Any:
+    return np.max if ord > 0 else np.min
+
+
 @implements(np.linalg.norm)
 def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     if axis is None and ord is None:
@@ -241,11 +246,11 @@ def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> 
         rows, columns = [normalize_axis_index(i, x.ndim) for i in axes]
         summed, kept = (rows, columns) if abs(ord) == 1 else (columns, rows)
         sums = np.sum(np.abs(x), axis=summed, keepdims=True)
-        found = (np.max if ord > 0 else np.min)(sums, axis=kept, keepdims=True)
+        found = _extreme(ord)(sums, axis=kept, keepdims=True)
         return found if keepdims else np.squeeze(found, axis=(rows, columns))
     if len(axes) == 2 and ord in (2, -2, "nuc"):
         singular = np.linalg.svd(np.moveaxis(x, axes, (-2, -1)), compute_uv=False)
-        reduce = np.sum if ord == "nuc" else np.max if ord > 0 else np.min
+        reduce = np.sum if ord == "nuc" else _extreme(ord)
         found = reduce(singular, axis=-1)
         return np.expand_dims(found, tuple(sorted([i % x.ndim for i in axes]))) if keepdims else found
     if len(axes) != 1 or isinstance(ord, str):
@@ -253,7 +258,7 @@ def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> 
     if ord is None or ord == 2:
         return _euclidean(x, axes, keepdims)
     if ord in (np.inf, -np.inf):
-        return (np.max if ord > 0 else np.min)(np.abs(x), axis=axes, keepdims=keepdims)
+        return _extreme(ord)(np.abs(x), axis=axes, keepdims=keepdims)
     if ord == 0:
         return np.sum(np.not_equal(x, 0) * 1.0, axis=axes, keepdims=keepdims)
     if ord == 1:
@@ -264,13 +269,15 @@ def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> 
 @implements(np.linalg.vector_norm)
 def _vector_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
     if axis is None:
-        found = _norm(x.reshape(-1), ord)
+        found = _norm(x.ravel(), ord)
         return found.reshape((1,) * x.ndim) if keepdims else found
     if isinstance(axis, int):
         return _norm(x, ord, axis, keepdims)
     axes = normalize_axis_tuple(axis, x.ndim)
     rest = tuple([i for i in range(x.ndim) if i not in axes])
-    found = _norm(np.transpose(x, (*rest, *axes)).reshape((*[x.shape[i] for i in rest], -1)), ord, -1)
+    lengths = [x.shape[i] for i in rest]
+    joined = np.transpose(x, (*rest, *axes)).reshape((*lengths, math.prod([x.shape[i] for i in axes])))
+    found = _norm(joined, ord, -1)
     return found.reshape(tuple([1 if i in axes else n for i, n in enumerate(x.shape)])) if keepdims else found
 
 
@@ -304,22 +311,22 @@ def _gradient(f: Any, *varargs: Any, axis: Any = None) -> Any:
     """Return central differences, one-sided at the ends, for the spacing 1 or one number for all axes."""
     if len(varargs) > 1 or any(np.ndim(spacing) for spacing in varargs):
         raise NoRuleError("np.gradient with several spacings has no rule for tensors; give one number")
-    step = varargs[0] if varargs else 1.0
+    (step,) = varargs or (1.0,)
     axes = range(f.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
     found = []
     for one in axes:
         a = np.moveaxis(f, one, 0)
         inner = (a[2:] - a[:-2]) / (2 * step)
         found.append(np.moveaxis(np.concatenate([(a[1:2] - a[:1]) / step, inner, (a[-1:] - a[-2:-1]) / step]), 0, one))
-    return found[0] if len(found) == 1 else tuple(found)
+    return bare(tuple(found))
 
 
 @implements(np.nansum)
-def _nansum(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
+def _nansum(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     return np.sum(np.where(np.isnan(a), 0, a), axis=axis, keepdims=keepdims)
 
 
 @implements(np.nanmean)
-def _nanmean(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
+def _nanmean(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     count = np.sum(np.where(np.isnan(a), 0.0, 1.0), axis=axis, keepdims=keepdims)
-    return _nansum(a, axis, keepdims) / np.asarray(count).astype(a.dtype)
+    return _nansum(a, axis, keepdims=keepdims) / np.asarray(count).astype(a.dtype)

@@ -47,8 +47,8 @@ remainder.defjvp(lambda da, out, a, b: da, lambda db, out, a, b: -db * np.floor_
 
 def _power_by_base(g: Any, out: Any, a: Any, b: Any) -> Any:
     if isinstance(b, (int, float)):
-        return g * (2 * a) if b == 2 else g * (b * a ** (b - 1 if b != 0 else 1))
-    return g * (b * a ** np.where(b == 0, 1, b - 1))  # 0 * a**1 where b is 0: no 0 * inf at a = 0
+        return g * (2 * a) if b == 2 else g * (b * a ** (b - 1 if b != 0 else 0))
+    return g * (b * a ** np.where(b == 0, 0, b - 1))  # 0 * a**0 where b is 0: no 0 * inf at any a
 
 
 def _power_by_exponent(g: Any, out: Any, a: Any, b: Any) -> Any:

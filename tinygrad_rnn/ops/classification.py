@@ -14,20 +14,20 @@ from .activations import softmax
 def _below_top(scores: Array, classes: Array) -> tuple[Array, tuple[Array, Array]]:
     """Return the scores as rows, less the greatest of each, and where in them the score of each class stands."""
     rows = scores.reshape(classes.size, scores.shape[-1])
-    return rows - np.max(rows, axis=-1, keepdims=True), (np.arange(classes.size), classes.reshape(-1))
+    return rows - np.max(rows, axis=1, keepdims=True), (np.arange(classes.size), classes.ravel())
 
 
 def _cross_entropy_forward(scores: Array, classes: Array) -> Array:
     below, places = _below_top(scores, classes)
     chosen = below[places]
-    losses: Array = np.log(np.exp(below, out=below).sum(axis=-1)) - chosen
+    losses: Array = np.log(np.exp(below, out=below).sum(axis=1)) - chosen
     return losses.reshape(classes.shape)
 
 
 def _excess_forward(scores: Array, classes: Array) -> Array:
     out, places = _below_top(scores, classes)
     np.exp(out, out=out)
-    out /= out.sum(axis=-1, keepdims=True)
+    out /= out.sum(axis=1, keepdims=True)
     out[places] -= 1
     return out.reshape(scores.shape)
 

@@ -60,7 +60,7 @@ def _eigh_vjp(gs: Any, outs: Any, args: Any, needs: Any, lower: bool) -> Any:
 
 def _eigh_jvp(tangents: Any, outs: Any, args: Any, lower: bool) -> Any:
     values, vectors = outs
-    inner = _transposed(vectors) @ _symmetric(tangents[0]) @ vectors
+    inner = _transposed(vectors) @ _symmetric(*tangents) @ vectors
     return np.diagonal(inner, axis1=-2, axis2=-1), vectors @ (_inverse_gaps(values) * inner)
 
 

@@ -37,15 +37,15 @@ def _scatter(
     key = _key(index, arrays)
     if unique:
         buffer[key] += g
-    elif index == (_ARRAY,) and buffer.ndim > 1 and arrays[0].size:
-        _scatter_rows(buffer, g, arrays[0])
+    elif index == (_ARRAY,) and buffer.ndim > 1 and g.size:
+        _scatter_rows(buffer, g, *arrays)
     else:
         np.add.at(buffer, key, g)
 
 
 def _scatter_rows(buffer: Array, g: Any, rows: Array) -> None:
     """Add to rows of a buffer what goes to each of them as one sum, several times faster than np.add.at."""
-    rows = rows.reshape(-1) % len(buffer)
+    rows = rows.ravel() % len(buffer)
     order = np.argsort(rows, kind="stable")
     rows = rows[order]
     starts = np.flatnonzero(np.concatenate(([True], rows[1:] != rows[:-1])))
@@ -60,7 +60,7 @@ def _scatter_forward(g: Any, *arrays: Any, index: Any, unique: bool, shape: Any,
 
 def _getitem_vjp(gs: Any, outs: Any, args: Any, needs: Any, index: Any, unique: bool) -> Any:
     a, *arrays = args
-    addend = Addend(scatter_add, gs[0], *arrays, index=index, unique=unique, shape=a.shape, dtype=a.dtype)
+    addend = Addend(scatter_add, *gs, *arrays, index=index, unique=unique, shape=a.shape, dtype=a.dtype)
     return [addend] + [None] * len(arrays)
 
 
@@ -75,7 +75,7 @@ getitem.defjvp_joint(
 scatter_add = Primitive("scatter_add", _scatter_forward, accumulate=_scatter)
 scatter_add.defvjp_joint(
     lambda gs, outs, args, needs, index, unique, shape, dtype: (
-        [getitem(gs[0], *args[1:], index=index, unique=unique)] + [None] * (len(args) - 1)
+        [getitem(*gs, *args[1:], index=index, unique=unique)] + [None] * (len(args) - 1)
     )
 )
 scatter_add.defjvp_joint(
@@ -122,8 +122,8 @@ def _along(indices: Any, axis: int, ndim: int) -> tuple[Any, ...]:
     """Return the index arrays that read `indices` along one axis and every place of the others."""
     return tuple(
         [
-            indices if i == axis else np.arange(indices.shape[i]).reshape([-1 if j == i else 1 for j in range(ndim)])
-            for i in range(ndim)
+            indices if i == axis else np.arange(n).reshape([n if j == i else 1 for j in range(ndim)])
+            for i, n in enumerate(indices.shape)
         ]
     )
 
@@ -132,7 +132,7 @@ def _along(indices: Any, axis: int, ndim: int) -> tuple[Any, ...]:
 def _take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
     indices = constant(indices)
     if axis is None:
-        arr, axis = arr.reshape(-1), 0
+        arr, axis = arr.ravel(), 0
     axis = range(arr.ndim)[axis]
     if indices.ndim != arr.ndim or indices.dtype.kind not in "iu":
         raise IndexError(
@@ -157,6 +157,6 @@ def _broadcast_except(arr: Any, indices: Any, axis: int) -> tuple[Any, Any]:
 @implements(np.take)
 def _take(a: Any, indices: Any, axis: int | None = None) -> Any:
     if axis is None:
-        return a.reshape(-1)[constant(indices)]
+        return a.ravel()[constant(indices)]
     axis = range(a.ndim)[axis]
     return a[(slice(None),) * axis + (constant(indices),)]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ..core.algebra import (
     AND,
     ATOM,
+    BESIDE,
     NEGATIVE,
     OR,
     POWER,
@@ -36,8 +37,6 @@ from ..core.latex.notation import (
 from ..core.node import Spec
 from .notation import index_text
 
-# Side by side: holds together more strongly than a product element by element.
-BESIDE = PRODUCT + 5
 _INDICATOR = r"\mathbf{1}["
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,21 @@ def _tensors(values: Any) -> list[Any]:
     return [value if hasattr(value, "ndim") else np.asarray(as_operand(value)) for value in values]
 
 
+def bare(found: tuple[Any, ...]) -> Any:
+    """Return a tuple, or the one thing in it."""
+    one, *others = found
+    return found if others else one
+
+
+def column(a: Any) -> Any:
+    """Return the elements of a tensor below each other."""
+    return a.reshape(a.size, 1)
+
+
 @implements(np.roll)
 def _roll(a: Any, shift: Any, axis: Any = None) -> Any:
     if axis is None:
-        return _roll(a.reshape(-1), np.sum(shift), 0).reshape(a.shape)
+        return _roll(a.ravel(), np.sum(shift), 0).reshape(a.shape)
     axes, shifts = np.broadcast_arrays(np.atleast_1d(axis), np.atleast_1d(shift))
     for one, by in zip(axes.tolist(), shifts.tolist(), strict=True):
         one = normalize_axis_index(one, a.ndim)
@@ -60,7 +72,7 @@ def _rollaxis(a: Any, axis: int, start: int = 0) -> Any:
 @implements(np.repeat)
 def _repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
     if axis is None:
-        a, axis = a.reshape(-1), 0
+        a, axis = a.ravel(), 0
     axis = normalize_axis_index(axis, a.ndim)
     n = a.shape[axis]
     if np.ndim(repeats) == 0:  # a broadcast: its gradient is a sum, without an index
@@ -83,23 +95,20 @@ def _tile(A: Any, reps: Any) -> Any:
 
 @implements(np.atleast_1d)
 def _atleast_1d(*arys: Any) -> Any:
-    found = tuple([a.reshape(1) if a.ndim == 0 else a for a in _tensors(arys)])
-    return found[0] if len(found) == 1 else found
+    return bare(tuple([a.reshape(1) if a.ndim == 0 else a for a in _tensors(arys)]))
 
 
 @implements(np.atleast_2d)
 def _atleast_2d(*arys: Any) -> Any:
-    found = tuple([a.reshape((1,) * (2 - a.ndim) + a.shape) if a.ndim < 2 else a for a in _tensors(arys)])
-    return found[0] if len(found) == 1 else found
+    return bare(tuple([a.reshape((1,) * (2 - a.ndim) + a.shape) if a.ndim < 2 else a for a in _tensors(arys)]))
 
 
 @implements(np.atleast_3d)
 def _atleast_3d(*arys: Any) -> Any:
     added = {0: ((1, 1), (1,)), 1: ((1,), (1,)), 2: ((), (1,))}
-    found = tuple(
-        [a.reshape(added[a.ndim][0] + a.shape + added[a.ndim][1]) if a.ndim < 3 else a for a in _tensors(arys)]
+    return bare(
+        tuple([a.reshape(added[a.ndim][0] + a.shape + added[a.ndim][1]) if a.ndim < 3 else a for a in _tensors(arys)])
     )
-    return found[0] if len(found) == 1 else found
 
 
 @implements(np.vstack)
@@ -120,14 +129,14 @@ def _dstack(tup: Any) -> Any:
 
 @implements(np.column_stack)
 def _column_stack(tup: Any) -> Any:
-    return np.concatenate([a.reshape(-1, 1) if a.ndim < 2 else a for a in _tensors(tup)], 1)
+    return np.concatenate([column(a) if a.ndim < 2 else a for a in _tensors(tup)], 1)
 
 
 @implements(np.append)
 def _append(arr: Any, values: Any, axis: Any = None) -> Any:
     arr, values = _tensors([arr, values])
     if axis is None:
-        return np.concatenate([arr.reshape(-1), values.reshape(-1)])
+        return np.concatenate([arr.ravel(), values.ravel()])
     return np.concatenate([arr, values], axis)
 
 
@@ -159,9 +168,9 @@ def _dsplit(ary: Any, indices_or_sections: Any) -> Any:
 def _diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     moved = np.moveaxis(a, (axis1, axis2), (-2, -1))
     rows, columns = moved.shape[-2:]
-    n = max(0, min(rows, columns - offset) if offset >= 0 else min(rows + offset, columns))
-    index = np.arange(n)
-    return moved[..., index + max(0, -offset), index + max(0, offset)]
+    down, right = max(0, -offset), max(0, offset)
+    index = np.arange(min(rows - down, columns - right))
+    return moved[..., index + down, index + right]
 
 
 @implements(np.diag)
@@ -179,7 +188,7 @@ def _diag(v: Any, k: int = 0) -> Any:
 
 @implements(np.diagflat)
 def _diagflat(v: Any, k: int = 0) -> Any:
-    return _diag(v.reshape(-1), k)
+    return _diag(v.ravel(), k)
 
 
 def _below(m: Any, k: int) -> Any:
@@ -218,25 +227,25 @@ def _reorder(a: Any, order: Any, axis: int) -> Any:
 
 
 @implements(np.sort)
-def _sort(a: Any, axis: Any = -1, kind: Any = None, stable: Any = None) -> Any:
+def _sort(a: Any, axis: Any = -1, kind: Any = None, *, stable: Any = None) -> Any:
     if axis is None:
-        a, axis = a.reshape(-1), 0
+        a, axis = a.ravel(), 0
     return _reorder(a, np.argsort(a, axis=axis, kind="stable"), axis)
 
 
 @implements(np.partition)
 def _partition(a: Any, kth: Any, axis: Any = -1) -> Any:
     if axis is None:
-        a, axis = a.reshape(-1), 0
+        a, axis = a.ravel(), 0
     return _reorder(a, np.argpartition(a.data, kth, axis=axis), axis)
 
 
 @implements(np.median)
-def _median(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
+def _median(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     axes = tuple(range(a.ndim)) if axis is None else normalize_axis_tuple(axis, a.ndim)
     rest = [i for i in range(a.ndim) if i not in axes]
     shape = tuple([a.shape[i] for i in rest])
-    rows = np.sort(np.transpose(a, (*rest, *axes)).reshape((*shape, -1)), axis=-1)
+    rows = np.sort(np.transpose(a, (*rest, *axes)).reshape((*shape, math.prod([a.shape[i] for i in axes]))), axis=-1)
     n = rows.shape[-1]
     middle = rows[..., (n - 1) // 2] * 0.5 + rows[..., n // 2] * 0.5
     return middle.reshape(tuple([1 if i in axes else m for i, m in enumerate(a.shape)])) if keepdims else middle

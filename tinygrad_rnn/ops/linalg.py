@@ -13,14 +13,12 @@ from .arithmetic import ufunc
 
 
 def _matmul_left(g: Any, out: Any, a: Any, b: Any) -> Any:
-    if b.ndim == 2 and a.ndim == 2:
-        return g @ b.T
     if b.ndim == 2 and a.ndim > 2:  # one product over all leading axes, instead of one for each
         return (_rows(g) @ b.T).reshape((*g.shape[:-1], b.shape[0]))
     if b.ndim == 1:
         return g[..., None] * b
     if a.ndim == 1:
-        return (b @ g[..., None])[..., 0]
+        return (b @ g[..., None]).squeeze(-1)
     return g @ b.swapaxes(-1, -2)
 
 
@@ -35,7 +33,7 @@ def _matmul_right(g: Any, out: Any, a: Any, b: Any) -> Any:
     if a.ndim == 1:
         return g * a if b.ndim == 1 else a[:, None] * g[..., None, :]
     if b.ndim == 1:
-        return _rows(a).T @ g.reshape(-1)
+        return _rows(a).T @ g.ravel()
     if b.ndim == 2:  # one product over all leading axes, instead of one for each and a sum
         return _rows(a).T @ _rows(g)
     return a.swapaxes(-1, -2) @ g
@@ -54,8 +52,12 @@ def _dot(a: Any, b: Any) -> Any:
     if b.ndim <= 2:
         return np.matmul(a, b)
     columns = np.moveaxis(b, -2, 0)
-    product = np.matmul(a, columns.reshape((b.shape[-2], -1)))
+    product = np.matmul(a, columns.reshape((b.shape[-2], math.prod(columns.shape[1:]))))
     return product.reshape((*a.shape[:-1], *columns.shape[1:]))
+
+
+# Letters that no subscripts of a user's have, for the axes of an ellipsis and for diagonals.
+_SPARE = [chr(code) for code in range(192, 592)]
 
 
 def _einsum_other(g: Any, index: int, args: Any, terms: tuple[str, ...], result: str) -> Any:
@@ -69,7 +71,7 @@ def _einsum_other(g: Any, index: int, args: Any, terms: tuple[str, ...], result:
     target = ""
     for axis, letter in enumerate(term):
         if letter in target:  # a diagonal: only elements with equal indices went into the result
-            fresh = next(chr(c) for c in range(192, 592) if chr(c) not in "".join(inputs) + target)
+            fresh = next(c for c in _SPARE if c not in "".join(inputs) + target)
             n = args[index].shape[axis]
             inputs.append(letter + fresh)
             operands.append(np.eye(n, dtype=g.dtype))
@@ -86,7 +88,8 @@ def _einsum_other(g: Any, index: int, args: Any, terms: tuple[str, ...], result:
 
 
 def _einsum_vjp(gs: Any, outs: Any, args: Any, needs: Any, terms: tuple[str, ...], result: str) -> Any:
-    return [_einsum_other(gs[0], i, args, terms, result) if need else None for i, need in enumerate(needs)]
+    (g,) = gs
+    return [_einsum_other(g, i, args, terms, result) if need else None for i, need in enumerate(needs)]
 
 
 def _einsum_jvp(tangents: Any, outs: Any, args: Any, terms: tuple[str, ...], result: str) -> Any:
@@ -103,13 +106,8 @@ def _einsum_forward(*operands: Any, terms: tuple[str, ...], result: str) -> Any:
     flat: list[Any] = []
     for operand, term in zip(operands, terms, strict=True):
         flat += [operand, [numbers.setdefault(letter, len(numbers)) for letter in term]]
-    # An optimised path goes through BLAS; it cannot take a letter that has length 1 in one operand and n in another.
-    lengths: dict[str, set[int]] = {}
-    for operand, term in zip(operands, terms, strict=True):
-        for letter, n in zip(term, operand.shape, strict=True):
-            lengths.setdefault(letter, set()).add(n)
-    plain = all(len(found) == 1 for found in lengths.values())
-    return np.einsum(*flat, [numbers[letter] for letter in result], optimize=plain and len(operands) > 1)
+    # An optimised path goes through BLAS.
+    return np.einsum(*flat, [numbers[letter] for letter in result], optimize=len(operands) > 1)
 
 
 einsum = Primitive("einsum", _einsum_forward)
@@ -130,7 +128,7 @@ def _einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Any:
         )
     extra = [a.ndim - len(t.replace("...", "")) for a, t in zip(arrays, terms, strict=True)]
     used = set(left + result)
-    spare = [chr(c) for c in range(192, 592) if chr(c) not in used]
+    spare = [c for c in _SPARE if c not in used]
     longest = max([n for n, t in zip(extra, terms, strict=True) if "..." in t], default=0)
     wild = "".join(spare[:longest])
     terms = [t.replace("...", wild[longest - n :] if n else "") for t, n in zip(terms, extra, strict=True)]

@@ -6,6 +6,8 @@ The text is Python: with NumPy's functions and those of this package in scope, i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
+from string import ascii_lowercase
 from typing import Any
 
 import numpy as np
@@ -44,58 +46,61 @@ def infix(sign: str, level: int, left: int, right: int) -> Notation:
 
 
 def _negative(term: Term, parts: Sequence[Written]) -> Written:
-    return Written(f"-{in_brackets(parts[0], PRODUCT)}", SIGNED if parts[0].level >= POWER else NEGATIVE)
+    (part,) = parts
+    return Written(f"-{in_brackets(part, PRODUCT)}", SIGNED if part.level >= POWER else NEGATIVE)
 
 
 def _multiply(term: Term, parts: Sequence[Written]) -> Written:
     # a * (b * c) and a * (b / c) need no brackets, a * (b @ c) does.
     flat = term.operands[1].operation in ("multiply", "divide")
-    return infix("*", PRODUCT, PRODUCT, PRODUCT if flat else PRODUCT + 1)(term, parts)
+    return infix("*", PRODUCT, PRODUCT, PRODUCT if flat else POWER)(term, parts)
 
 
 def same(term: Term, parts: Sequence[Written]) -> Written:
     """Write an operation that changes nothing as what it is done to."""
-    return parts[0]
+    (part,) = parts
+    return part
 
 
-def _on_bools(sign: str, level: int) -> Notation:
+def _on_bools(sign: str, level: int, right: int) -> Notation:
     def notation(term: Term, parts: Sequence[Written]) -> Written:
         if any(operand.spec.dtype.kind != "b" for operand in term.operands):
             return call(term, parts, term.params)
-        return infix(sign, level, level, level + 1)(term, parts)
+        return infix(sign, level, level, right)(term, parts)
 
     return notation
 
 
 def _not(term: Term, parts: Sequence[Written]) -> Written:
-    if term.operands[0].spec.dtype.kind != "b":
+    if any(operand.spec.dtype.kind != "b" for operand in term.operands):
         return call(term, parts, term.params)
-    return Written(f"~{in_brackets(parts[0], POWER)}", POWER)
+    (part,) = parts
+    return Written(f"~{in_brackets(part, POWER)}", POWER)
 
 
 def _transpose(term: Term, parts: Sequence[Written]) -> Written:
     axes, ndim = term.params["axes"], len(term.spec.shape)
-    text = in_brackets(parts[0], ATOM)
-    if ndim == 2 and axes == (1, 0):
-        return Written(f"{text}.T")
-    if ndim > 2 and axes == (*range(ndim - 2), ndim - 1, ndim - 2):
-        return Written(f"{text}.mT")
-    return Written(f"transpose({parts[0].text}, {axes})")
+    (part,) = parts
+    if axes == (*range(ndim - 2), ndim - 1, ndim - 2):
+        return Written(f"{in_brackets(part, ATOM)}.{'T' if ndim == 2 else 'mT'}")
+    return Written(f"transpose({part.text}, {axes})")
 
 
 def _astype(term: Term, parts: Sequence[Written]) -> Written:
-    return Written(f"{in_brackets(parts[0], ATOM)}.astype({setting(term.params['dtype'])})")
+    (part,) = parts
+    return Written(f"{in_brackets(part, ATOM)}.astype({setting(term.params['dtype'])})")
 
 
 def _shaped(term: Term, parts: Sequence[Written]) -> Written:
-    return Written(f"{term.operation}({parts[0].text}, {term.spec.shape})")
+    (part,) = parts
+    return Written(f"{term.operation}({part.text}, {term.spec.shape})")
 
 
 def index_text(index: Any, arrays: Sequence[Written]) -> str:
     """Return an index as one writes it between square brackets, index arrays by their names."""
     rest = iter(arrays)
     parts = [next(rest).text if part is _ARRAY else _place(part) for part in _parts(index)]
-    return ", ".join(parts) + "," * (len(parts) == 1 and isinstance(index, tuple) and parts[0] != "...") or "()"
+    return ", ".join(parts) + "," * (len(parts) == 1 and isinstance(index, tuple) and parts != ["..."]) or "()"
 
 
 def _parts(index: Any) -> tuple[Any, ...]:
@@ -121,12 +126,13 @@ def _scatter_add(term: Term, parts: Sequence[Written]) -> Written:
 def _split(term: Term, parts: Sequence[Written]) -> Written:
     bounds = (0, *term.params["bounds"])
     slot = term.slot or 0
-    part = slice(bounds[slot], bounds[slot + 1])
-    return Written(f"{in_brackets(parts[0], ATOM)}[{':, ' * term.params['axis']}{_place(part)}]")
+    (part,), place = parts, _place(slice(bounds[slot], bounds[slot + 1]))
+    return Written(f"{in_brackets(part, ATOM)}[{':, ' * term.params['axis']}{place}]")
 
 
 def _unstack(term: Term, parts: Sequence[Written]) -> Written:
-    return Written(f"{in_brackets(parts[0], ATOM)}[{':, ' * term.params['axis']}{term.slot or 0}]")
+    (part,) = parts
+    return Written(f"{in_brackets(part, ATOM)}[{':, ' * term.params['axis']}{term.slot or 0}]")
 
 
 def _joined(term: Term, parts: Sequence[Written]) -> Written:
@@ -136,7 +142,7 @@ def _joined(term: Term, parts: Sequence[Written]) -> Written:
 def _einsum(term: Term, parts: Sequence[Written]) -> Written:
     used = [letter for subscripts in (*term.params["terms"], term.params["result"]) for letter in subscripts]
     # Letters that stand for the axes of an ellipsis are beyond the alphabet: they get others that are free.
-    free = iter([chr(code) for code in range(97, 123) if chr(code) not in used])
+    free = iter([letter for letter in ascii_lowercase if letter not in used])
     plain = {letter: letter if letter.isascii() else next(free) for letter in dict.fromkeys(used)}
     terms, result = [[plain[letter] for letter in text] for text in term.params["terms"]], term.params["result"]
     left = ",".join(["".join(letters) for letters in terms])
@@ -145,15 +151,16 @@ def _einsum(term: Term, parts: Sequence[Written]) -> Written:
 
 
 def _reduction(term: Term, parts: Sequence[Written]) -> Written:
-    everything = term.params["axis"] == tuple(range(len(term.operands[0].spec.shape)))
+    (operand,) = term.operands
+    everything = term.params["axis"] == tuple(range(len(operand.spec.shape)))
     hidden = {"axis": everything, "keepdims": not term.params["keepdims"], "ddof": not term.params.get("ddof")}
     return call(term, parts, {name: value for name, value in term.params.items() if not hidden.get(name)})
 
 
-_LEFT, _RIGHT = PRODUCT, PRODUCT + 1
+_LEFT, _RIGHT = PRODUCT, POWER
 _NOTATIONS: dict[str, Notation] = {
     "add": infix("+", SUM, SUM, SUM),
-    "subtract": infix("-", SUM, SUM, SUM + 1),
+    "subtract": infix("-", SUM, SUM, NEGATIVE),
     "multiply": _multiply,
     "divide": infix("/", PRODUCT, _LEFT, _RIGHT),
     "matmul": infix("@", PRODUCT, _LEFT, _RIGHT),
@@ -173,11 +180,11 @@ _NOTATIONS: dict[str, Notation] = {
             "greater_equal": ">=",
         }.items()
     },
-    "logical_and": _on_bools("&", AND),
-    "logical_or": _on_bools("|", OR),
-    "logical_xor": _on_bools("^", XOR),
+    "logical_and": _on_bools("&", AND, SUM),
+    "logical_or": _on_bools("|", OR, XOR),
+    "logical_xor": _on_bools("^", XOR, AND),
     "logical_not": _not,
-    "absolute": lambda term, parts: Written(f"abs({parts[0].text})"),
+    "absolute": lambda term, parts: Written(f"abs({', '.join([part.text for part in parts])})"),
     "transpose": _transpose,
     "astype": _astype,
     "reshape": _shaped,
@@ -250,16 +257,16 @@ def _rewrite_add(algebra: Algebra, operands: tuple[Term, ...], spec: Spec) -> Te
     if _is(a, 0, b.spec):
         return b
     if b.operation == "negative":
-        return algebra.call("subtract", (a, b.operands[0]), spec)
+        return algebra.call("subtract", (a, *b.operands), spec)
     if a.operation == "negative":
-        return algebra.call("subtract", (b, a.operands[0]), spec)
+        return algebra.call("subtract", (b, *a.operands), spec)
     return _factored(algebra, "add", operands, spec)
 
 
 def _rewrite_subtract(algebra: Algebra, operands: tuple[Term, ...], spec: Spec) -> Term | None:
     a, b = operands
     if b.operation == "negative":
-        return algebra.call("add", (a, b.operands[0]), spec)
+        return algebra.call("add", (a, *b.operands), spec)
     return _factored(algebra, "subtract", operands, spec)
 
 
@@ -293,25 +300,31 @@ def _without_signs(algebra: Algebra, operation: str, operands: tuple[Term, ...],
     signs = [operand.operation == "negative" for operand in operands]
     if not any(signs):
         return None
-    bare = [operand.operands[0] if sign else operand for operand, sign in zip(operands, signs, strict=True)]
-    found = algebra.call(operation, tuple(bare), spec)
+    bare = [operand.operands if sign else (operand,) for operand, sign in zip(operands, signs, strict=True)]
+    found = algebra.call(operation, tuple(chain(*bare)), spec)
     return found if all(signs) else algebra.call("negative", (found,), spec)
 
 
 def _rewrite_negative(algebra: Algebra, operands: tuple[Term, ...], spec: Spec) -> Term | None:
-    return operands[0].operands[0] if operands[0].operation == "negative" else None
+    (negated,) = operands
+    if negated.operation != "negative":
+        return None
+    (term,) = negated.operands
+    return term
 
 
 def _rewrite_power(algebra: Algebra, operands: tuple[Term, ...], spec: Spec) -> Term | None:
-    return operands[0] if _is(operands[1], 1, operands[0].spec) else None
+    a, b = operands
+    return a if _is(b, 1, a.spec) else None
 
 
 def _rewrite_broadcast(algebra: Algebra, operands: tuple[Term, ...], spec: Spec) -> Term | None:
     """Leave out a reshape that does nothing but put axes of length 1 in front, as broadcasting does by itself."""
-    wide = operands[0]
+    (wide,) = operands
     if wide.operation != "reshape":
         return None
-    shape, own = wide.spec.shape, wide.operands[0].spec.shape
+    (narrow,) = wide.operands
+    shape, own = wide.spec.shape, narrow.spec.shape
     if len(own) > len(shape) or shape != (1,) * (len(shape) - len(own)) + own:
         return None
     return algebra.call("broadcast_to", wide.operands, spec, freeze({"shape": spec.shape}))

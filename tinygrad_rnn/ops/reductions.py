@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_tuple
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from ..core.errors import NoRuleError
 from ..core.primitive import Primitive, as_operand, implements
@@ -154,5 +154,5 @@ cumsum.defjvp(lambda da, out, a, axis: cumsum(da, axis=axis))
 def _cumsum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
     a = _converted(a, dtype, out)
     if axis is None:
-        return cumsum(a.reshape(-1), axis=0)
-    return cumsum(a, axis=axes_of(a, axis)[0])
+        return cumsum(a.ravel(), axis=0)
+    return cumsum(a, axis=normalize_axis_index(axis, a.ndim))

@@ -39,7 +39,7 @@ def _expand_dims(a: Any, axis: Any) -> Any:
 
 @implements(np.squeeze)
 def _squeeze(a: Any, axis: Any = None) -> Any:
-    return reshape(a, shape=np.squeeze(np.broadcast_to(0, a.shape), axis=axis).shape)
+    return reshape(a, shape=np.squeeze(np.broadcast_to(np.empty(()), a.shape), axis=axis).shape)
 
 
 transpose = Primitive("transpose", lambda a, axes: np.transpose(a, axes), saves=())
@@ -141,7 +141,7 @@ def _split_vjp(gs: Any, outs: Any, args: Any, needs: Any, bounds: tuple[int, ...
 
 split = Primitive("split", _split_forward, saves=())
 split.defvjp_joint(_split_vjp)
-split.defjvp_joint(lambda tangents, outs, args, bounds, axis: split(tangents[0], bounds=bounds, axis=axis))
+split.defjvp_joint(lambda tangents, outs, args, bounds, axis: split(*tangents, bounds=bounds, axis=axis))
 
 
 @implements(np.split)
@@ -152,17 +152,17 @@ def _split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
         sections = operator.index(indices_or_sections)
         if sections <= 0 or n % sections:
             raise ValueError(f"split of axis {axis} of length {n} into {sections} equal parts; give a divisor of {n}")
-        bounds = tuple(range(n // sections, n + 1, n // sections)) if n else (0,) * sections
+        bounds = _bounds([n // sections] * sections)
     else:
-        cuts = [min(cut, n) if cut >= 0 else max(cut + n, 0) for cut in map(int, indices_or_sections)]
-        if len(cuts) > 1 and cuts != sorted(cuts):  # parts that overlap
+        cuts = [len(range(n)[: int(cut)]) for cut in indices_or_sections]
+        if cuts != sorted(cuts):  # parts that overlap
             return [ary[(slice(None),) * axis + (slice(*ends),)] for ends in pairwise((0, *cuts, n))]
         bounds = (*cuts, n)
     return split(ary, bounds=bounds, axis=axis)
 
 
 def _concatenate_vjp(gs: Any, outs: Any, args: Any, needs: Any, axis: int) -> Any:
-    return split(gs[0], bounds=_bounds([arg.shape[axis] for arg in args]), axis=axis)
+    return split(*gs, bounds=_bounds([arg.shape[axis] for arg in args]), axis=axis)
 
 
 def _concatenate_jvp(tangents: Any, outs: Any, args: Any, axis: int) -> Any:
@@ -187,9 +187,9 @@ def _arrays(arrays: Any) -> list[Any]:
 def _concatenate(arrays: Any, axis: int | None = 0) -> Any:
     parts = _arrays(arrays)
     if axis is None:
-        parts = [part.reshape(-1) for part in parts]
+        parts = [part.ravel() for part in parts]
         axis = 0
-    if parts and not parts[0].ndim:
+    if not all(part.ndim for part in parts):
         raise ValueError("concatenate of 0-d tensors; write np.stack")
     return concatenate(*parts, axis=normalize_axis_index(axis, parts[0].ndim))
 
@@ -201,7 +201,7 @@ def _unstack_vjp(gs: Any, outs: Any, args: Any, needs: Any, axis: int) -> Any:
 
 unstack = Primitive("unstack", lambda a, axis: tuple(np.moveaxis(a, axis, 0)), saves=())
 unstack.defvjp_joint(_unstack_vjp)
-unstack.defjvp_joint(lambda tangents, outs, args, axis: unstack(tangents[0], axis=axis))
+unstack.defjvp_joint(lambda tangents, outs, args, axis: unstack(*tangents, axis=axis))
 
 
 @implements(Tensor.__iter__)
@@ -215,7 +215,7 @@ def _stack_jvp(tangents: Any, outs: Any, args: Any, axis: int) -> Any:
 
 
 stack = Primitive("stack", lambda *arrays, axis: np.stack(arrays, axis), saves=("specs",))
-stack.defvjp_joint(lambda gs, outs, args, needs, axis: unstack(gs[0], axis=axis))
+stack.defvjp_joint(lambda gs, outs, args, needs, axis: unstack(*gs, axis=axis))
 stack.defjvp_joint(_stack_jvp)
 
 

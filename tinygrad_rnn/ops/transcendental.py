@@ -60,5 +60,5 @@ nan_to_num.defjvp(lambda da, out, a, nan, posinf, neginf: np.where(np.isfinite(a
 
 
 @implements(np.nan_to_num)
-def _nan_to_num(x: Any, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+def _nan_to_num(x: Any, *, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
     return nan_to_num(as_operand(x), nan=nan, posinf=posinf, neginf=neginf)

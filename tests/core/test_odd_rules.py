@@ -1,0 +1,149 @@
+"""Rules, hooks and functions that are written in an unusual way, and graphs that are used in one."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+import tinygrad_rnn as tg
+from tinygrad_rnn import nn
+from tinygrad_rnn.core.errors import GraphError, NonFiniteError, NoRuleError
+from tinygrad_rnn.core.modes import user_line
+from tinygrad_rnn.core.names import LocalNames
+
+
+def leaf(value, **options):
+    return tg.Tensor(value, requires_grad=True, **options)
+
+
+def constant_slope():
+    """Return a primitive whose rules answer with a Python number."""
+    doubled = tg.Primitive("doubled", lambda a: 2 * a)
+    doubled.defvjp(lambda g, out, a: 2.0)
+    doubled.defjvp(lambda da, out, a: 2.0)
+    return doubled
+
+
+def test_a_rule_may_answer_with_a_python_number():
+    x = leaf(3.0)
+    constant_slope()(x).backward()
+    assert x.grad == 2.0
+    assert tg.jvp(constant_slope(), (3.0,), (1.0,))[1].item() == 2.0
+
+
+def test_a_cotangent_of_picked_elements_that_is_not_finite_is_told_in_debug_mode():
+    x = leaf([1.0, 2.0, 3.0])
+    with tg.debug():
+        y = x[np.array([0, 2])]
+        with pytest.raises(NonFiniteError, match="getitem"):
+            y.backward(np.array([np.nan, 1.0]))
+
+
+def test_a_hook_that_came_later_outlives_the_second_removal_of_an_earlier_one():
+    x = leaf([1.0])
+    first = x.register_hook(lambda g: 10 * g)
+    first.remove()
+    x.register_hook(lambda g: 3 * g)
+    first.remove()
+    np.sum(x).backward()
+    assert x.grad == 3.0
+
+
+def test_a_hook_can_be_removed_after_its_leaf_was_given_another_dtype():
+    layer = nn.Linear(2, 1)
+    handle = layer.weight.register_hook(lambda g: 10 * g)
+    layer.astype("float64")
+    handle.remove()
+    np.sum(layer.weight).backward()
+    np.testing.assert_array_equal(layer.weight.grad, np.ones(layer.weight.shape))
+
+
+def test_a_checkpoint_of_no_arguments_has_second_derivatives():
+    w = leaf(2.0)
+    (slope,) = tg.gradients(tg.checkpoint(lambda: w**3)(), [w], record=True)
+    assert tg.gradients(slope, [w])[0] == 12.0
+
+    def cube(t):
+        return tg.checkpoint(lambda: t**3)()
+
+    assert tg.jvp(lambda t: tg.jvp(cube, (t,), (1.0,))[1], (2.0,), (1.0,))[1].item() == 12.0
+
+
+def test_a_checkpoint_names_what_it_closes_over_in_the_order_of_its_making():
+    first, second = np.split(leaf([1.0, 2.0]), 2)
+    y = tg.checkpoint(lambda t: t * first + second)(leaf([3.0]))
+    assert tuple(y.node.slots) == (0, 0, 1)
+
+
+def test_a_constant_argument_of_a_checkpoint_has_the_output_number_that_constants_have():
+    x = leaf([1.0])
+    assert tuple(tg.checkpoint(np.multiply)(x, 2.0).node.slots) == np.multiply(x, 2.0).node.slots
+
+
+def test_an_error_of_a_users_function_that_is_not_about_shapes_stays_what_it_is():
+    def refuse(a):
+        raise ValueError("give a positive number")
+
+    with pytest.raises(ValueError, match="positive") as found:
+        tg.Primitive("refuse", refuse)(leaf([1.0]))
+    assert type(found.value) is ValueError
+
+
+def test_an_error_of_a_kind_of_the_users_own_stays_what_it_is():
+    class OfTheUser(ValueError):
+        pass
+
+    def refuse(a):
+        raise OfTheUser("not this shape")
+
+    with pytest.raises(OfTheUser):
+        tg.Primitive("refuse", refuse)(leaf([1.0]))
+
+
+def test_a_keyword_without_a_rule_is_named():
+    with pytest.raises(NoRuleError, match=r"np\.diff with prepend= has no rule"):
+        np.diff(leaf([1.0, 2.0]), prepend=0.0)
+
+
+def test_too_many_arguments_are_no_keyword_without_a_rule():
+    with pytest.raises(TypeError, match="positional") as found:
+        np.diff(leaf([1.0, 2.0]), 1, -1, 0.0, 0.0)
+    assert not isinstance(found.value, NoRuleError)
+
+
+def test_a_graph_with_a_node_as_old_as_its_parent_is_broken():
+    y = np.exp(leaf([1.0]))
+    graph = tg.Graph.of(y)
+    y.node.sequence = y.node.parents[0].sequence
+    with pytest.raises(GraphError, match="does not come after its parent"):
+        graph.check()
+
+
+def test_any_graph_makes_graphs():
+    y = np.exp(leaf([1.0]))
+    assert str(tg.Graph.of(y).of(y)) == str(tg.Graph.of(y))
+
+
+def test_the_line_of_a_user_is_that_of_whoever_asks():
+    line, asked = inspect.currentframe().f_lineno, user_line()
+    assert asked == f"{__file__}:{line}"
+
+
+def test_debug_keeps_values_that_no_rule_reads():
+    x = leaf([1.0, 2.0])
+    with tg.debug():
+        y = 2 * x
+    np.testing.assert_array_equal(y.node.args[-1], [1.0, 2.0])
+    assert y.node.line.startswith(__file__)
+
+
+def test_members_of_a_stack_are_no_results_that_a_graph_could_name():
+    class Step:
+        def forward(self, a, w):
+            first = a * 2.0
+            second = np.tanh(first)
+            return second * w
+
+    with LocalNames() as names:
+        tg.vmap(lambda a: Step().forward(a, 3.0))(leaf(np.ones((2, 3))))
+    assert names.of_nodes() == {}
