@@ -8,7 +8,7 @@ import pytest
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn
 from tinygrad_rnn.core.errors import GraphError, NonFiniteError, NoRuleError
-from tinygrad_rnn.core.modes import user_line
+from tinygrad_rnn.core.modes import Modes, again, user_line
 from tinygrad_rnn.core.names import LocalNames
 
 
@@ -147,3 +147,19 @@ def test_members_of_a_stack_are_no_results_that_a_graph_could_name():
     with LocalNames() as names:
         tg.vmap(lambda a: Step().forward(a, 3.0))(leaf(np.ones((2, 3))))
     assert names.of_nodes() == {}
+
+
+def test_rules_for_one_result_are_refused_where_there_are_several():
+    for declare in ("defvjp", "defjvp"):
+        primitive = tg.Primitive("two", lambda a: (2 * a, 3 * a))
+        getattr(primitive, declare)(lambda g, out, a: g)
+        with pytest.raises(NoRuleError, match=r"two has 2 results.*_joint"):
+            primitive(leaf([1.0]))
+
+
+def test_a_time_is_gone_back_to_without_its_checks():
+    with again(Modes(recording=False, debug=True, scope=("then",))), np.errstate(divide="ignore"):
+        x = leaf([0.0])
+        y = np.log(x) + x
+    assert y.node.scope == ("then",)
+    assert [arg.tolist() for arg in y.node.args] == [[-np.inf], [0.0]]

@@ -206,11 +206,11 @@ def test_a_column_of_shapes_grows_to_32_letters(shape, grows):
     x = leaf(np.ones(shape))
     with tg.scope("s"):
         y = np.sum(x)
-    assert str(tg.Graph.of(y)).splitlines()[1].endswith("float64[]" + " " * 23 + "  s") is grows
+    assert str(tg.Graph.of(y)).splitlines()[1].endswith("float64[]" + " " * 23 * grows + "  s")
 
 
 @pytest.mark.parametrize(("length", "grows"), [(64, True), (65, False)])
 def test_a_column_of_calls_grows_to_64_letters(length, grows):
     x = tg.Tensor([1.0], requires_grad=True, name="x" * (length - len("%0 = leaf ")))
     line = str(tg.Graph.of(np.exp(x))).splitlines()[1]
-    assert (line.index("float64") == 65) is grows
+    assert line.index("float64") == (65 if grows else 28)

@@ -201,6 +201,11 @@ class Primitive:
             raise ShapeError(self._shapes_message(args, params, error)) from error
         several = type(out) is tuple
         if several:
+            if self.vjp_rules is not None or self.jvp_rules is not None:
+                raise NoRuleError(
+                    f"primitive {self.name} has {len(out)} results and rules that take the gradient of one; "
+                    "declare defvjp_joint and defjvp_joint instead"
+                )
             out = tuple([part if type(part) is np.ndarray else np.asarray(part) for part in out])
         elif type(out) is not np.ndarray:
             out = np.asarray(out)

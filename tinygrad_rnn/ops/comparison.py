@@ -38,7 +38,6 @@ _OF_SPECS: tuple[Callable[..., Any], ...] = (
 def _on_values(function: Callable[..., Any]) -> None:
     traced = Primitive(function.__name__, function, saves=()) if function in _TRACEABLE else None
     if traced is not None:
-        traced.defvjp_joint(lambda gs, outs, args, needs, **params: [None] * len(args))
         traced.defjvp_joint(lambda tangents, outs, args, **params: (None,))
 
     @implements(function)

@@ -125,8 +125,7 @@ def _bounds(lengths: Sequence[int]) -> tuple[int, ...]:
 
 
 def _split_forward(a: Any, bounds: tuple[int, ...], axis: int) -> Any:
-    # At the last axis an ellipsis is the shortest index, and the last axis is where gates are split.
-    lead: tuple[Any, ...] = (...,) if axis == a.ndim - 1 else (slice(None),) * axis
+    lead = (slice(None),) * axis
     start, parts = 0, []
     for stop in bounds:
         parts.append(a[lead + (slice(start, stop),)])
