@@ -162,3 +162,47 @@ def test_a_time_is_gone_back_to_without_its_checks():
         y = np.log(x) + x
     assert y.node.scope == ("then",)
     assert [arg.tolist() for arg in y.node.args] == [[-np.inf], [0.0]]
+
+
+def test_a_hook_follows_its_leaf_to_another_dtype():
+    layer = nn.Linear(2, 1)
+    layer.weight.register_hook(lambda g: 10 * g)
+    layer.astype("float64")
+    np.sum(layer.weight).backward()
+    np.testing.assert_array_equal(layer.weight.grad, np.full(layer.weight.shape, 10.0))
+
+
+def test_a_leaf_that_keeps_shape_and_dtype_keeps_its_node():
+    layer = nn.Linear(2, 1)
+    node = layer.weight.node
+    layer.weight.assign(np.ones(layer.weight.shape))
+    assert layer.weight.node is node
+    layer.astype("float64")
+    assert layer.weight.node is not node
+    assert layer.weight.node.specs[0].dtype == np.float64
+
+
+def test_a_cotangent_gets_the_dtype_of_what_it_belongs_to():
+    widened = tg.Primitive("widened", lambda a: a)
+    widened.defvjp(lambda g, out, a: g.astype(np.float64))
+    x = tg.Tensor(np.ones(2, np.float32), requires_grad=True)
+    np.sum(widened(x) + x).backward()
+    assert x.grad.dtype == np.float32
+
+
+@pytest.mark.parametrize("size", [1e-3, 1.0, 1e3])
+def test_the_second_run_of_a_checkpoint_may_differ_by_rounding_alone(size):
+    shift = 0.0
+    x = leaf([size])
+
+    def function(t):
+        return t + shift
+
+    near, far = np.sqrt(np.finfo(float).eps) * max(1.0, size) * np.array([0.7, 1.5])
+    y = tg.checkpoint(function)(x)
+    shift = near
+    np.sum(y).backward()
+    y = tg.checkpoint(function)(x)
+    shift += far
+    with pytest.raises(GraphError, match="other values"):
+        np.sum(y).backward()

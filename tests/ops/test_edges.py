@@ -212,3 +212,48 @@ def test_the_gradient_of_an_einsum_has_no_factor_that_it_does_not_need(subscript
 
 def test_the_sign_of_a_copied_sign_is_a_factor():
     assert rules(np.copysign(leaf(2), leaf(2)).node).cotangents[0][2] == "g * sign(a) * copysign(1, b)"
+
+
+MATRICES = np.random.default_rng(0).normal(size=(2, 3, 3)) + 4 * np.eye(3)
+AS_NUMPY = {
+    "solve of a stack and a vector": lambda a: np.linalg.solve(a, np.ones(3)),
+    "vecdot of a stack": lambda a: np.linalg.vecdot(a, np.arange(3.0)),
+    "vecdot of vectors": lambda a: np.linalg.vecdot(a[0, 0], np.arange(3.0)),
+    "vector norm over two of four axes": lambda a: np.linalg.vector_norm(a[:, :, :, None], axis=(1, 2)),
+    "vector norm over everything": lambda a: np.linalg.vector_norm(a),
+    "nuclear norm": lambda a: np.linalg.norm(a[0], "nuc"),
+    "smallest singular value": lambda a: np.linalg.norm(a[0], -2),
+    "greatest singular value": lambda a: np.linalg.norm(a[0], 2),
+    "inverse power": lambda a: np.linalg.matrix_power(a, -3),
+    "power of 0": lambda a: np.linalg.matrix_power(a, 0),
+    "slopes of steps": lambda a: np.stack(np.gradient(a[0], 0.5)),
+    "slopes of steps of 1": lambda a: np.stack(np.gradient(a)),
+    "slopes along one axis": lambda a: np.gradient(a, axis=1),
+    "mean without NaN": lambda a: np.nanmean(np.where(a > 4, np.nan, a), axis=1),
+    "line": lambda a: np.linspace(a, 2 * a, 3),
+    "line with an open end": lambda a: np.linspace(a, 2 * a, 4, endpoint=False, axis=-1),
+    "spread": lambda a: np.ptp(a, axis=-1),
+    "spread, kept": lambda a: np.ptp(a, axis=0, keepdims=True),
+    "columns of a matrix and a vector": lambda a: np.column_stack([a[0], a[1, 0]]),
+    "at least one axis": lambda a: np.atleast_1d(a[0, 0, 0]),
+    "at least one axis of one": lambda a: np.atleast_1d(a[0, 0]),
+    "at least three axes": lambda a: np.atleast_3d(a),
+    "at least three axes of two": lambda a: np.atleast_3d(a[0]),
+    "at least three axes of four": lambda a: np.atleast_3d(a[None]),
+    "number of elements that are not 0": lambda a: np.linalg.norm(a[0, 0], 0),
+}
+
+
+@pytest.mark.parametrize("name", AS_NUMPY)
+def test_a_composition_is_what_it_is_for_numpy(name):
+    found, expected = AS_NUMPY[name](tg.Tensor(MATRICES, requires_grad=True)), AS_NUMPY[name](MATRICES)
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(np.asarray(getattr(found, "data", found)), expected, rtol=1e-10, atol=1e-12)
+
+
+def test_the_cross_entropy_is_minus_the_logarithm_of_the_softmax():
+    scores, classes = np.array([[1.0, -2.0, 0.5], [0.0, 3.0, 1.0]]), np.array([2, 0])
+    weights = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    loss, slope = tg.value_and_grad(nn.cross_entropy)(tg.Tensor(scores), classes)
+    np.testing.assert_allclose(loss.item(), -np.log(weights[[0, 1], classes]).mean())
+    np.testing.assert_allclose(slope.data, (weights - np.eye(3)[classes]) / 2)
