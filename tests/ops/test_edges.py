@@ -146,6 +146,7 @@ def test_a_running_sum_takes_one_axis():
     [
         (lambda: np.hstack([leaf(2), leaf(2, 2)]), ShapeError, "axis=0"),
         (lambda: np.concatenate([leaf(2), leaf(2, 2)], axis=1), np.exceptions.AxisError, "axis 1"),
+        (lambda: np.concatenate([leaf(2), leaf(2, 2)], axis=-1), ShapeError, "axis=0"),
         (lambda: np.concatenate([leaf(2), leaf()]), ValueError, r"np\.stack"),
         (lambda: np.concatenate([leaf(), leaf(2)]), ValueError, r"np\.stack"),
         (lambda: np.stack([leaf(2), leaf(2, 2)], axis=2), np.exceptions.AxisError, "axis 2"),
@@ -230,6 +231,11 @@ AS_NUMPY = {
     "slopes of steps of 1": lambda a: np.stack(np.gradient(a)),
     "slopes along one axis": lambda a: np.gradient(a, axis=1),
     "mean without NaN": lambda a: np.nanmean(np.where(a > 4, np.nan, a), axis=1),
+    "sum without NaN": lambda a: np.nansum(np.where(a > 4, np.nan, a), axis=1),
+    "median": lambda a: np.median(a, axis=1),
+    "median of everything, kept": lambda a: np.median(a, keepdims=True),
+    "NaN replaced": lambda a: np.nan_to_num(np.where(a > 4, np.nan, a), nan=2.0),
+    "parts, as many as an integer of NumPy says": lambda a: np.stack(np.split(a, np.int64(2))),
     "line": lambda a: np.linspace(a, 2 * a, 3),
     "line with an open end": lambda a: np.linspace(a, 2 * a, 4, endpoint=False, axis=-1),
     "spread": lambda a: np.ptp(a, axis=-1),
@@ -257,3 +263,8 @@ def test_the_cross_entropy_is_minus_the_logarithm_of_the_softmax():
     loss, slope = tg.value_and_grad(nn.cross_entropy)(tg.Tensor(scores), classes)
     np.testing.assert_allclose(loss.item(), -np.log(weights[[0, 1], classes]).mean())
     np.testing.assert_allclose(slope.data, (weights - np.eye(3)[classes]) / 2)
+
+
+def test_the_slope_of_a_logarithm_of_a_determinant_is_the_transposed_inverse():
+    slope = tg.grad(lambda a: np.linalg.slogdet(a)[1])(MATRICES[0])
+    np.testing.assert_allclose(slope.data, np.linalg.inv(MATRICES[0]).T)

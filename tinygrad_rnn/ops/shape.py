@@ -147,7 +147,7 @@ split.defjvp_joint(lambda tangents, outs, args, bounds, axis: split(*tangents, b
 def _split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
     axis = normalize_axis_index(axis, ary.ndim)
     n = ary.shape[axis]
-    if isinstance(indices_or_sections, int) or not np.iterable(indices_or_sections):
+    if not np.iterable(indices_or_sections):
         sections = operator.index(indices_or_sections)
         if sections <= 0 or n % sections:
             raise ValueError(f"split of axis {axis} of length {n} into {sections} equal parts; give a divisor of {n}")
