@@ -268,3 +268,9 @@ def test_the_cross_entropy_is_minus_the_logarithm_of_the_softmax():
 def test_the_slope_of_a_logarithm_of_a_determinant_is_the_transposed_inverse():
     slope = tg.grad(lambda a: np.linalg.slogdet(a)[1])(MATRICES[0])
     np.testing.assert_allclose(slope.data, np.linalg.inv(MATRICES[0]).T)
+
+
+def test_an_index_of_as_many_arrays_as_numpy_takes_has_its_gradient():
+    x = leaf(*[1] * 64)
+    np.sum(x[(np.array([0]),) * 63]).backward()
+    np.testing.assert_array_equal(x.grad, np.ones(x.shape))

@@ -65,7 +65,7 @@ def _getitem_vjp(gs: Any, outs: Any, args: Any, needs: Any, index: Any, unique: 
 
 
 # Index arrays are arguments: they are saved, and the indexed array is not.
-getitem = Primitive("getitem", lambda a, *arrays, index, unique: a[_key(index, arrays)], saves=("specs", *range(1, 65)))
+getitem = Primitive("getitem", lambda a, *arrays, index, unique: a[_key(index, arrays)], saves=("specs", *range(1, 64)))
 getitem.defvjp_joint(_getitem_vjp)
 getitem.defjvp_joint(
     lambda tangents, outs, args, index, unique: getitem(tangents[0], *args[1:], index=index, unique=unique)
