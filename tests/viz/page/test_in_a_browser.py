@@ -34,6 +34,27 @@ def test_it_opens_without_a_complaint_and_asks_for_nothing_but_itself(browse, he
     assert len(opened.requests) == 1 and opened.requests[0].startswith("file:")
 
 
+@pytest.mark.parametrize("scripts", [True, False], ids=["walked through", "still"])
+def test_no_name_overruns_its_box_however_wide_its_letters_are(browse, scripts):
+    names = ["W" * 60, "MWMW_of_" * 9, "变" * 40, "l" * 60, "w"]
+    weights = [tg.Tensor(np.ones((2, 2)), requires_grad=True, name=name) for name in names]
+    loss = np.sum(sum(np.tanh(weight) for weight in weights))
+    opened = browse(viz.explore(loss), java_script_enabled=scripts)
+    boxes = opened.page.evaluate(
+        """() => [...document.querySelectorAll("svg text")].map((text) => {
+            const rect = [...text.parentNode.querySelectorAll("rect")].find((one) => {
+                const a = one.getBoundingClientRect(), b = text.getBoundingClientRect();
+                return a.left <= (b.left + b.right) / 2 && (b.left + b.right) / 2 <= a.right
+                    && a.top <= (b.top + b.bottom) / 2 && (b.top + b.bottom) / 2 <= a.bottom;
+            });
+            const a = rect?.getBoundingClientRect(), b = text.getBoundingClientRect();
+            return rect && b.width ? [text.textContent, b.left - a.left, a.right - b.right] : null;
+        }).filter((found) => found)"""
+    )
+    assert len([text for text, _, _ in boxes if "W" in text or "变" in text]) >= 3
+    assert [box for box in boxes if min(box[1:]) < 0] == []
+
+
 def test_it_steps_to_the_end_by_keyboard(browse):
     loss, _ = recurrent(2)
     opened = browse(viz.explore(loss))

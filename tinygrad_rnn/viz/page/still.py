@@ -45,6 +45,11 @@ def _box(box: Box, place: list[float], down: float) -> str:
         f'<rect x="{x - width / 2:.1f}" y="{y - height / 2:.1f}" width="{width:.1f}" height="{height:.1f}" '
         f'rx="5" fill="{fill}" stroke="{stroke}"/>'
     )
-    title = f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle" font-size="13">{html.escape(box.title)}</text>'
-    note = f'<text x="{x:.1f}" y="{y + 13:.1f}" text-anchor="middle" font-size="10">{html.escape(box.note)}</text>'
-    return rectangle + title + note
+    return rectangle + _text(box.title, x, y, 13, width) + _text(box.note, x, y + 13, 10, width)
+
+
+def _text(text: str, x: float, y: float, size: int, width: float) -> str:
+    """Return a line of text; one of letters so wide that it would overrun its box is pressed together."""
+    wide = size * sum(1.0 if letter in "mwMW@%" or ord(letter) >= 0x2E80 else 0.58 for letter in text)
+    pressed = f' textLength="{width - 6:.1f}" lengthAdjust="spacingAndGlyphs"' if wide > width else ""
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle" font-size="{size}"{pressed}>{html.escape(text)}</text>'

@@ -83,6 +83,16 @@ function shortened(text, length) {
   return text.length <= length ? text : `…${text.slice(-Math.max(1, Math.floor(length) - 1))}`;
 }
 
+const ruler = document.createElement("canvas").getContext("2d");
+
+// The end of a text that is no wider than its box, whatever its letters are.
+function fitted(text, room, size) {
+  ruler.font = `${size}px ${getComputedStyle(document.body).fontFamily}`;
+  let shown = text;
+  for (let from = 1; from < text.length && ruler.measureText(shown).width > room; from += 1) shown = `…${text.slice(from)}`;
+  return shown;
+}
+
 function shapeElement(shape) {
   const { left, top, right, bottom, kind, title, note, numbers, key } = shape;
   const width = right - left;
@@ -93,8 +103,8 @@ function shapeElement(shape) {
     group.append(drawn("rect", { x: left - 3, y: top - 3, width: width + 6, height: bottom - top + 6, rx: 8, class: "outer" }));
   }
   const wide = Math.max(3, Math.floor(width / 7));
-  group.append(drawn("text", { x, y: top + (note ? 16 : 17), class: "title" }, kind === "closed" ? `⊞ ${shortened(title, wide)}` : shortened(title, wide + 3)));
-  if (note) group.append(drawn("text", { x, y: top + 30, class: "note" }, shortened(note, width / 5)));
+  group.append(drawn("text", { x, y: top + (note ? 16 : 17), class: "title" }, fitted(kind === "closed" ? `⊞ ${shortened(title, wide)}` : shortened(title, wide + 3), width - 4, 13)));
+  if (note) group.append(drawn("text", { x, y: top + 30, class: "note" }, fitted(shortened(note, width / 5), width - 4, 10)));
   const node = shape.main.node;
   if (numbers) group.append(...numberRows(shape, top + (note ? 36 : 26)));
   else if (content.values && kind !== "constant" && backwardPlace.has(node)) {
