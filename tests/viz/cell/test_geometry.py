@@ -161,6 +161,26 @@ def test_letters_can_be_read_at_a_width_of_80_mm(picture):
     assert picture.figure.width <= 80
 
 
+def test_what_is_wider_than_a_column_is_drawn_with_less_room_between(monkeypatch):
+    weights = [tg.Tensor(np.ones((4, 4)), requires_grad=True) for _ in range(7)]
+
+    def step(x, h):
+        for weight in weights:
+            h = np.tanh(np.sin(h) @ weight)
+        h = h + x
+        return h, h
+
+    def drawn():
+        return viz.draw_cell(step, np.ones((1, 4)), np.ones((1, 4))).figure
+
+    close = drawn()
+    check(close)
+    monkeypatch.setattr("tinygrad_rnn.viz.cell.figure.COLUMN", np.inf)
+    wide = drawn()
+    assert wide.width > 80 and close.width < 0.9 * wide.width and close.height <= wide.height
+    assert TEXT_SIZE * SUBSCRIPT * min(1.0, 80 / close.width) / POINT >= 5
+
+
 def test_names_and_signs_touch_nothing(picture):
     items = picture.figure.items
     for text in picture.figure.of(Text):

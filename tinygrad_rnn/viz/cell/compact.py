@@ -11,7 +11,10 @@ from .grid import RIGHT, UP, Grid
 # How far apart two tracks must be at least.
 Gaps = dict[tuple[int, int], float]
 
-_LINES, _LINE_AND_SYMBOL, _SYMBOLS, _TRACKS, _END = 2.3, 2.8, 3.6, 0.9, 1.8
+# Between two symbols, a symbol and a line, two lines; the latter ones across where room is dear: a head of an arrow and
+# a bridge still have their place.
+_USUAL, _NARROW = (3.6, 2.8, 2.3), (2.2, 2.1, 1.9)
+_TRACKS, _END = 0.9, 1.8
 _CORNERS, _CLEAR, _REPAIRS, _NAME = 1.6, 1.2, 40, 1.6
 
 
@@ -28,7 +31,7 @@ class _Item:
 
 
 def positions(
-    grid: Grid, sizes: list[tuple[float, float]], names: list[float]
+    grid: Grid, sizes: list[tuple[float, float]], names: list[float], narrow: bool = False
 ) -> tuple[dict[int, float], dict[int, float]]:
     """Return the place of every track in use, in millimetres.
 
@@ -39,6 +42,7 @@ def positions(
         grid: what was routed.
         sizes: width and height of each symbol.
         names: the width of the name that stands beside the line out of each symbol, 0 for none.
+        narrow: columns stand as close as they may.
 
     Returns:
         Of columns and of rows, by track.
@@ -47,7 +51,7 @@ def positions(
         CellLayoutError: if things that stand across each other's corners cannot be drawn apart.
     """
     across, down = _across(grid, sizes, names), _down(grid, sizes, names)
-    gaps = _gaps(across), _gaps(down)
+    gaps = _gaps(across, _NARROW if narrow else _USUAL), _gaps(down, _USUAL)
     for _ in range(_REPAIRS):
         columns, rows = _packed(across, gaps[0]), _packed(down, gaps[1])
         if not _repair(grid, sizes, (columns, rows), gaps):
@@ -155,14 +159,14 @@ def _packed(items: list[_Item], gaps: Gaps) -> dict[int, float]:
     return {track: (forward[track] + end - backward[-track]) / 2 for track in tracks}
 
 
-def _gaps(items: list[_Item]) -> Gaps:
+def _gaps(items: list[_Item], distances: tuple[float, float, float]) -> Gaps:
     """Return how far apart two tracks must be at least."""
     found: Gaps = {}
     for a in items:
         for b in items:
             if a.track < b.track and a.low <= b.high + 1 and b.low <= a.high + 1:
                 lines = a.is_line + b.is_line
-                apart = a.after + b.before + (_SYMBOLS, _LINE_AND_SYMBOL, _LINES)[lines]
+                apart = a.after + b.before + distances[lines]
                 found[a.track, b.track] = max(found.get((a.track, b.track), 0.0), apart)
     return found
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from . import signs
 from .arrange import arranged
 from .compact import positions
+from .errors import CellLayoutError
 from .grid import Grid
 from .lines import Stroke, forks, strokes
 from .model import Arrow, Cross, Dot, Figure, Item, Line, Point, Shape, Text, text_width
@@ -12,6 +15,8 @@ from .naming import named
 from .rails import Problem, problem_of
 from .symbols import Symbol
 
+# Millimetres: of a page with two columns of text.
+COLUMN = 80.0
 _MARGIN, _END_GAP = 1.2, 0.8
 _NAME_GAP, _BEND = 0.7, 1.6
 _NAMED = ("gate", "pill", "box")
@@ -20,17 +25,28 @@ _NAMED = ("gate", "pill", "box")
 def figure_of(symbols: list[Symbol]) -> Figure:
     """Lay out symbols, given in their order, and return the drawing.
 
+    One that is wider than the column of a page is drawn with less room between its symbols, so that its letters can
+    still be read where it is made as small as the column.
+
     Raises:
         CellLayoutError: if no layout was found.
     """
     problem = problem_of(symbols)
     grid = arranged(problem)
-    sizes = [signs.size(symbol) for symbol in symbols]
+    found = _drawn(symbols, problem, grid, narrow=False)
+    if found.width > COLUMN:
+        with suppress(CellLayoutError):
+            return _drawn(symbols, problem, grid, narrow=True)
+    return found
+
+
+def _drawn(symbols: list[Symbol], problem: Problem, grid: Grid, narrow: bool) -> Figure:
+    sizes = [signs.size(symbol, narrow) for symbol in symbols]
     widths = [
         text_width(signs.name(symbol)) + _NAME_GAP if symbol.kind in _NAMED and signs.name(symbol) else 0.0
         for symbol in symbols
     ]
-    columns, rows = positions(grid, sizes, widths)
+    columns, rows = positions(grid, sizes, widths, narrow)
     return _Drawing(symbols, problem, grid, sizes, columns, rows).figure()
 
 

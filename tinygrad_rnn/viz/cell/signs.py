@@ -6,7 +6,9 @@ from .. import labels
 from .model import TEXT_SIZE, Runs, text_width
 from .symbols import Symbol
 
-_CIRCLE, _GATE_WIDTH, _HEIGHT, _MARGIN = 4.4, 7.0, 5.6, 2.6
+_CIRCLE, _HEIGHT = 4.4, 5.6
+# The least width of a gate, and the room beside what is written on it; the latter ones where room is dear.
+_GATE_WIDTHS, _MARGINS = (7.0, 5.2), (2.6, 1.6)
 _LONGEST = 24
 # What the sign of a function looks like where it is more than its name.
 _SET: dict[str, Runs] = {
@@ -29,13 +31,13 @@ def sign(symbol: Symbol) -> Runs:
     return ((labels.clean(symbol.label, _LONGEST), "roman"),)
 
 
-def size(symbol: Symbol) -> tuple[float, float]:
+def size(symbol: Symbol, narrow: bool = False) -> tuple[float, float]:
     """Return width and height of a symbol in millimetres; 0 of what has no outline."""
     if symbol.kind == "circle":
         return _CIRCLE, _CIRCLE
-    width = text_width(sign(symbol)) + _MARGIN
+    width = text_width(sign(symbol)) + _MARGINS[narrow]
     if symbol.kind in ("gate", "box"):
-        return max(_GATE_WIDTH, width), _HEIGHT
+        return max(_GATE_WIDTHS[narrow], width), _HEIGHT
     if symbol.kind == "pill":
         return max(_HEIGHT, width + 0.8), _CIRCLE
     return 0.0, 0.0
