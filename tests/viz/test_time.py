@@ -293,3 +293,16 @@ def test_each_state_has_its_own_start():
         inputs = [key for key in named(source, name) if key.startswith("n")]
         states = [key for key in named(source, name) if key.startswith("s")]
         assert [(a, b) for a, b in edges(source) if a in inputs and b.startswith("s")] == [(inputs[0], states[0])]
+
+
+def test_a_loop_that_is_detached_at_some_step_is_refused_with_the_reason():
+    w, h, total = tg.Tensor(0.5, requires_grad=True, name="w"), tg.Tensor(np.ones(3)), 0.0
+    for t in range(12):
+        h = np.tanh(w * h)
+        total = total + np.sum(h)
+        if t == 4:
+            h = h.detach()
+    with pytest.raises(viz.FoldError, match=r"multiply reads a constant at step 5, .* as after detach\(\)"):
+        viz.draw(total)
+    assert viz.draw(total, time="full").source.count("tanh<") == 12
+    assert "⋮" in viz.draw(total, time="unroll").source

@@ -1,4 +1,4 @@
-"""Growth: repetitions whose steps get larger, which no picture of one step can stand for."""
+"""Growth: repetitions whose steps get larger, or are cut off, which no picture of one step can stand for."""
 
 from __future__ import annotations
 
@@ -64,10 +64,26 @@ def _unlike(operations: list[Node], inputs: Collection[Node]) -> tuple[str | Non
         view = Steps(steps, inputs)
         early, late = view.operands(count - 2), view.operands(count - 1)
         shared = [a for mine, theirs in zip(early, late, strict=True) for a in mine if a[0] == "weight" and a in theirs]
-        reason = _difference(steps, early, late) if shared else None
+        reason = (_difference(steps, early, late) or _cut_off(steps, view)) if shared else None
         if reason is not None:
             return reason, steps
     return None, []
+
+
+def _cut_off(steps: list[Step], view: Steps) -> str | None:
+    """Return where a step reads a constant in the place of what the steps before and after hand on."""
+    usual = view.operands(len(steps) - 1)
+    for t in range(1, len(steps) - 1):
+        for j, (mine, theirs) in enumerate(zip(view.operands(t), usual, strict=True)):
+            for a, b in zip(mine, theirs, strict=False):
+                if a == ("constant",) and b[0] == "step" and 0 < b[1] <= t:
+                    node = steps[t][j]
+                    assert node is not None
+                    return (
+                        f"the steps are cut off from each other: {labels.clean(node.operation, 40)} reads a constant "
+                        f"at step {t}, and what an earlier step computed at the others, as after detach()"
+                    )
+    return None
 
 
 def _difference(steps: list[Step], early: list, late: list) -> str | None:  # type: ignore[type-arg]
