@@ -76,7 +76,8 @@ def draw(
 
     Raises:
         GraphError: if the tensor, or what the module returns, does not require grad.
-        FoldError: if there is a loop whose steps are not alike, such as one that attends to all earlier steps.
+        FoldError: if there is a loop whose steps are not alike, such as one that attends to all earlier steps, or that
+            is detached at one of them.
         TooLargeError: if more than 2,000 nodes would be drawn.
         FreedGraphError: if values or gradients are to be shown that an earlier backward pass has freed.
         ConfigError: if `what` is none of these, if there are examples for a tensor or graph, or too few or too many for
