@@ -130,9 +130,7 @@ def _question(plan: Plan, rows: Rows, cells: Cells, question: str) -> list[Html]
             ],
         ),
     ]
-    found += [
-        Html(f'<div class="wide">{_shifts(plan, rows, question, task)}</div>') for task in range(len(settings.tasks))
-    ]
+    found += [chart(_shifts(plan, rows, question, task)) for task in range(len(settings.tasks))]
     lines = [_learning(plan, cells, question, task) for task in range(len(settings.tasks))]
     return [*found, heading("Learning curves"), paragraph(caption), side_by_side(lines)]
 

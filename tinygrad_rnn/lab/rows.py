@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -208,15 +208,33 @@ def add_ranking(rows: Rows, plan: Plan, standings: list[Standing], comparisons: 
         )
     means = overall(standings, len(labels))
     for cell, mean in enumerate(means):
-        place = 1 + sum(other < mean - 1e-9 for other in means)
         rows.add(
             table="ranking",
             question=question,
             cell=labels[cell],
             measure="mean place",
             value=mean,
-            answer=f"place {place} of {len(labels)}",
+            answer=place_in_words(cell, means, labels),
         )
+
+
+def place_in_words(cell: int, means: Sequence[float], labels: Sequence[str]) -> str:
+    """Return the place of a cell by its mean, and who shares it.
+
+    Args:
+        cell: its index.
+        means: the mean places of all cells.
+        labels: their names.
+
+    Example:
+        >>> from tinygrad_rnn.lab.rows import place_in_words
+        >>> [place_in_words(cell, [1.5, 3.0, 1.5], ["Mine", "LSTM", "GRU"]) for cell in (0, 1)]
+        ['place 1 of 3, as does GRU', 'place 3 of 3']
+    """
+    place = 1 + sum(mean < means[cell] - 1e-9 for mean in means)
+    beside = [labels[i] for i, mean in enumerate(means) if i != cell and abs(mean - means[cell]) <= 1e-9]
+    shared = f", as {'does' if len(beside) == 1 else 'do'} {' and '.join(beside)}" if beside else ""
+    return f"place {place} of {len(means)}{shared}"
 
 
 def add_memory(rows: Rows, plan: Plan, cells: Cells) -> None:

@@ -289,3 +289,22 @@ def write_golden():
 
 if __name__ == "__main__":
     sys.exit(write_golden())
+
+
+def test_a_name_keeps_the_letters_that_only_look_like_a_time():
+    class TwoSpeeds(nn.Cell):
+        def __init__(self):
+            super().__init__()
+            self.input_size = self.hidden_size = 3
+
+        def initial_state(self, batch_size):
+            return (super().initial_state(batch_size),) * 2
+
+        def forward(self, x, state):
+            fast, gain = state
+            fast = np.tanh(x + fast + gain)
+            gain = gain * np.tanh(fast)
+            return fast, (fast, gain)
+
+    svg = viz.draw_cell(TwoSpeeds()).svg()
+    assert ">fast<" in svg and ">gain<" in svg

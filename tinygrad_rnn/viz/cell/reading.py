@@ -26,7 +26,8 @@ MOST_NODES = 600
 MOST_SYMBOLS = 60
 _ADVICE = "viz.draw(cell, x, state) draws every operation"
 # What authors add to the name of a state to say whether it is the old one or the new one.
-_TIMES = re.compile(r"_?(prev|previous|old|last|before|new|next|tm1|t|in|out|after)$")
+# Behind a low line or a single letter: h_new and ht, but not fast.
+_TIMES = re.compile(r"(?:_|(?<=^.))(prev|previous|old|last|before|new|next|tm1|t|in|out|after)$")
 
 
 def symbols_of_step(cell: Callable[..., Any], examples: tuple[Any, ...]) -> list[Symbol]:
