@@ -18,7 +18,7 @@ continual Reber and the others hardly make an error, which six seeds cannot tell
 nothing to be seen of it. Without forget gate the chorales cost more, but by less than a test of eight comparisons tells
 with six seeds. The paper compares the best twenty of two hundred trials each of a random search, which tells more.
 
-The short form runs a smaller network on the pieces that `table_chorales.py` makes up, since it has no file, and claims
+The short form runs a smaller network on the pieces that `table_chorales.py` makes up, which need no file, and claims
 that every variant learns.
 
 Source: Greff et al. 2015, *LSTM: a search space odyssey*.
@@ -99,7 +99,7 @@ def main() -> int:
     checks = Checks()
     if quick:
         task = made_up()
-        found = study(task, 32, 1, (0.01,), steps=200, batch_size=8)
+        found = study(task, 32, 1, (0.01,), steps=100, batch_size=8)
         answers(found)
         for name, errors in found.items():
             checks.at_most(f"{name}: nats a frame", max(errors), 0.9 * task.baseline().error)
