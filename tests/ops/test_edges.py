@@ -13,6 +13,7 @@ from tinygrad_rnn import nn
 from tinygrad_rnn.core.dispatch import implementations
 from tinygrad_rnn.core.errors import ShapeError
 from tinygrad_rnn.core.explain import rules
+from tinygrad_rnn.core.node import Spec
 
 
 def leaf(*shape):
@@ -274,3 +275,7 @@ def test_an_index_of_as_many_arrays_as_numpy_takes_has_its_gradient():
     x = leaf(*[1] * 64)
     np.sum(x[(np.array([0]),) * 63]).backward()
     np.testing.assert_array_equal(x.grad, np.ones(x.shape))
+
+
+def test_an_array_that_is_indexed_is_not_kept():
+    assert isinstance(leaf(3)[np.array([0, 2])].node.args[0], Spec)
