@@ -287,3 +287,9 @@ def test_an_index_of_as_many_arrays_as_numpy_takes_has_its_gradient():
 
 def test_an_array_that_is_indexed_is_not_kept():
     assert isinstance(leaf(3)[np.array([0, 2])].node.args[0], Spec)
+
+
+def test_scores_of_several_axes_have_the_cross_entropy_of_their_rows():
+    scores, classes = np.sin(np.arange(24.0)).reshape(2, 4, 3), np.array([[0, 1, 2, 1], [2, 2, 0, 1]])
+    found, expected = nn.cross_entropy(scores, classes), nn.cross_entropy(scores.reshape(8, 3), classes.reshape(8))
+    np.testing.assert_allclose(found.item(), expected.item(), rtol=1e-14)
