@@ -83,7 +83,7 @@ def _examples(cell: Callable[..., Any], examples: tuple[Any, ...]) -> tuple[Any,
         size = found_input_size(cell)  # type: ignore[arg-type]
         state = cell.initial_state(1)  # type: ignore[attr-defined]
     except (TinygradRNNError, TypeError, AttributeError) as error:
-        reason = str(error).partition("; write check_cell")[0]
+        reason = str(error).partition("; write ")[0]
         raise ConfigError(
             f"no input can be made up for {what}: {reason}; write self.input_size = input_size in the class, or give x "
             "and a state: draw_cell(cell, x, state)"
