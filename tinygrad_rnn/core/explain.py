@@ -155,6 +155,8 @@ def _pulled(node: Node, letters: Sequence[str], known_as: Any) -> dict[int, Any]
         arg = node.arguments[i]
         args.append(known_as(letter, parent.specs[slot] if parent is not None else arg, arg))
     needs = _needs(node)
+    if not any(needs):
+        return {}
     with enable_grad(), np.errstate(all="ignore"):
         pulled = primitive.pull(gs, outs, args, needs, node.params)
     return {i: cotangent for i, (need, cotangent) in enumerate(zip(needs, pulled, strict=True)) if need}
@@ -230,9 +232,10 @@ def _passed_on(node: Node, numbers: Known, cotangents: Sequence[tuple[str, int, 
 
 
 def _needs(node: Node) -> list[bool]:
-    """Return for each argument whether it has a cotangent."""
+    """Return for each argument whether it has a cotangent: none of a comparison has, whose result has none either."""
     places = zip(node.parents, node.slots, strict=True)
-    return [parent is not None and parent.specs[slot].dtype.kind == "f" for parent, slot in places]
+    passes = any(spec.dtype.kind == "f" for spec in node.specs)
+    return [passes and parent is not None and parent.specs[slot].dtype.kind == "f" for parent, slot in places]
 
 
 class Numbers:
