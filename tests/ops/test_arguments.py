@@ -491,3 +491,11 @@ def test_reading_by_index_does_not_keep_the_array_that_is_read():
     x = tg.Tensor(np.ones((2, 3)), requires_grad=True)
     for key in (1, [0, 1], (slice(1), [2]), np.array([[True, False, True], [False, True, False]])):
         assert type(x[key].node.args[0]) is not np.ndarray
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.float16])
+def test_an_average_is_added_up_in_the_dtype_of_what_is_averaged(dtype):
+    a, weights = np.ones((2, 3000), np.float32), np.full(3000, 40).astype(dtype)
+    found = np.average(tg.Tensor(a, requires_grad=True), 1, weights)
+    np.testing.assert_array_equal(found.data, [1, 1])
+    assert found.dtype == np.float32

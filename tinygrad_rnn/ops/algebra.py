@@ -123,8 +123,11 @@ def _average(a: Any, axis: Any = None, weights: Any = None, *, keepdims: bool = 
         if not isinstance(axis, int):
             raise ValueError("average with weights of one axis needs axis, the axis that they belong to")
         weights = weights.reshape([len(weights) if i == axis % np.ndim(a) else 1 for i in range(np.ndim(a))])
-    total = np.sum(np.broadcast_to(weights, np.shape(a)), axis=axis, keepdims=keepdims)
-    return np.sum(a * weights, axis=axis, keepdims=keepdims) / total
+    weighted = a * weights
+    # Of small integers, of bools or of half precision the sum would have another dtype, or no room.
+    weights = np.broadcast_to(weights.astype(weighted.dtype), np.shape(a))
+    total = np.sum(weights, axis=axis, keepdims=keepdims)
+    return np.sum(weighted, axis=axis, keepdims=keepdims) / total
 
 
 @implements(np.linspace)
