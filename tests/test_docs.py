@@ -52,3 +52,7 @@ def test_the_code_of_the_readme_runs():
     for block in blocks:
         exec(block, given)
     assert given["h"].shape == (1, 3, 64)
+
+
+def test_lines_of_the_readme_are_at_most_120_characters_long():
+    assert [line for line in PAGES[0].read_text("utf-8").splitlines() if len(line) > 120] == []
