@@ -39,8 +39,11 @@ LESSONS = (
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 SETUP = """\
 import sys
+from pathlib import Path
 
-sys.path.insert(0, "..")
+# The notebook runs beside itself, in examples, or in the root of the project.
+here = [folder for folder in (Path(".."), Path(), Path("examples")) if (folder / "checks.py").exists()]
+sys.path.insert(0, str(here[0].resolve()))
 sys.argv = ["{name}.py", "--quick"]  # take "--quick" away for the whole lesson, with the figures of docs/lessons.md
 """
 
@@ -80,7 +83,7 @@ def notebook(script: Path) -> nbformat.NotebookNode:
     title, _, rest = text.partition("\n")
     setup = SETUP.format(name=script.stem)
     if "__file__" in source:
-        setup += f'__file__ = "../{script.name}"\n'
+        setup += f'__file__ = str(here[0].resolve() / "{script.name}")\n'
     made_from = f"Made by `python docs/notebooks.py` from `examples/{script.name}`, which is the place to change it."
     whole = [
         new_markdown_cell(f"# {title}\n{rest}\n\n{made_from}"),

@@ -81,3 +81,10 @@ def test_a_claim_that_does_not_hold_fails_the_notebook(lesson):
     lesson.write_text(LESSON.replace("OURS = 2.0", "OURS = 0.0"), encoding="utf-8")
     with pytest.raises(client.exceptions.CellExecutionError, match="AssertionError"):
         notebooks.run(notebooks.notebook(lesson), notebooks.NOTEBOOKS)
+
+
+@pytest.mark.parametrize("folder", ["examples/notebooks", "examples", "."])
+def test_a_notebook_runs_from_the_folders_that_it_is_opened_in(lesson, folder):
+    pytest.importorskip("ipykernel")
+    pytest.importorskip("nbclient")
+    assert "PASS" in notebooks.run(notebooks.notebook(lesson), ROOT / folder)
