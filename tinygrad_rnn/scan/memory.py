@@ -52,7 +52,8 @@ class Memory:
     @property
     def waiting(self) -> int:
         """Bytes that wait to be used again."""
-        return sum([size * len(pieces) for size, pieces in list(self._pieces.items())])
+        # Of keys alone: a list of pairs might start a garbage collection, and that a destructor, in its midst.
+        return sum([size * len(self._pieces.get(size, ())) for size in list(self._pieces)])
 
     def empty(self, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
         """Return an array whose elements are not set, as `numpy.empty` does; a large one starts at a cache line."""
