@@ -175,6 +175,8 @@ class Module:
     def _members(self) -> Iterator[tuple[str, Parameter | Module]]:
         """Yield the parameters and modules that are attributes of this module itself."""
         for name, value in vars(self).items():
+            if type(value) in _PLAIN:
+                continue
             if isinstance(value, (Parameter, Module)):
                 yield name, value
             elif isinstance(value, _CONTAINERS):
@@ -388,6 +390,7 @@ class ModuleList(Module):
 
 
 _CONTAINERS = (list, tuple, dict, set, frozenset)
+_PLAIN = frozenset({bool, int, float, str, type(None)})
 
 
 def _walk(root: Parameter | Module) -> Iterator[tuple[str, Parameter | Module]]:

@@ -297,6 +297,8 @@ class Recurrent(Module):
         def promoted(leaf: Tensor, like: Tensor) -> Tensor:
             if leaf.dtype.kind != "f":
                 return leaf
+            if leaf.dtype == like.dtype == dtype:
+                return leaf
             wanted = np.result_type(leaf.dtype, like.dtype, *([dtype] if dtype.kind == "f" else []))
             return leaf if leaf.dtype == wanted else leaf.astype(wanted)
 

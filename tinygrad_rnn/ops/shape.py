@@ -14,7 +14,7 @@ from ..core.errors import NoRuleError
 from ..core.primitive import Primitive, as_operand, implements
 from ..core.tensor import Tensor
 
-reshape = Primitive("reshape", lambda a, shape: np.reshape(a, shape), saves=("specs",))
+reshape = Primitive("reshape", lambda a, shape: np.asarray(a).reshape(shape), saves=("specs",))
 reshape.defvjp(lambda g, out, a, shape: g.reshape(a.shape))
 reshape.defjvp(lambda da, out, a, shape: da.reshape(shape))
 

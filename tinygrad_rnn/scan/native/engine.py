@@ -21,7 +21,7 @@ from ..passes.narrow import narrow
 from ..passes.reassociate import reassociate
 from ..passes.simplify import simplify
 from ..step import Edge, Step, spec_at
-from .layout import UnsupportedError
+from .layout import UnsupportedError, address
 from .library import library
 from .loops import emit_loop, emit_sums
 from .plan import Plan
@@ -160,6 +160,7 @@ class Loop:
             self._offsets.append((number, offset))
             offset += -(-size // _ALIGNMENT) * _ALIGNMENT
         self._private = offset + _ALIGNMENT
+        self._table: Any = ctypes.c_uint64 * len(plan.arrays)
         self._spare: list[Array] = []
         self._fixed: dict[Edge, Any] = {(node, 0): value for node, value in step.fixed.items()}
         self._places = places
@@ -174,16 +175,19 @@ class Loop:
             if not value.flags.c_contiguous:
                 value = np.ascontiguousarray(value)
             arrays[number] = value
-            pointers[number] = value.__array_interface__["data"][0]
+            pointers[number] = address(value)
         values = self._values(given)
         for number, edge in self._computed:
-            arrays[number] = value = np.ascontiguousarray(values[edge])
-            pointers[number] = value.__array_interface__["data"][0]
+            value = values[edge]
+            if not value.flags.c_contiguous:
+                value = np.ascontiguousarray(value)
+            arrays[number] = value
+            pointers[number] = address(value)
         try:
             private = self._spare.pop()
         except IndexError:
             private = np.empty(self._private, np.uint8)
-        start = private.__array_interface__["data"][0]
+        start = address(private)
         start += -start % _ALIGNMENT
         for number, offset in self._offsets:
             pointers[number] = start + offset
@@ -191,11 +195,10 @@ class Loop:
             weight = values[edge]
             size = weight.itemsize
             rows, columns = weight.strides
-            address = weight.__array_interface__["data"][0]
-            pack(address, rows // size, columns // size, *weight.shape, pointers[number])
+            pack(address(weight), rows // size, columns // size, *weight.shape, pointers[number])
         threads = self._threads(time)
-        self._fill(arrays, pointers, given, time, threads, private, start)
-        table = (ctypes.c_uint64 * len(pointers))(*pointers)
+        self._fill(arrays, pointers, given, time, threads, private)
+        table = self._table(*pointers)
         if threads == 1:
             self._loop(table, time, 0, plan.rows, 0)
             if plan.products:
@@ -217,22 +220,20 @@ class Loop:
         time: int,
         threads: int,
         private: Array,
-        start: int,
     ) -> None:
         """Make the arrays that the loop writes to, filled as it finds them."""
         plan = self.plan
+        origin = address(private)
 
         def piece(number: int, shape: tuple[int, ...]) -> Array:
-            dtype = plan.arrays[number].dtype
-            first = pointers[number] - start + (start - private.__array_interface__["data"][0])
-            return private[first : first + math.prod(shape) * dtype.itemsize].view(dtype).reshape(shape)
+            return np.ndarray(shape, plan.arrays[number].dtype, private, pointers[number] - origin)  # type: ignore
 
         for number, k, kept in self._states:
             array = plan.arrays[number]
             at = time if self.reverse else 0
             if kept:
                 arrays[number] = state = memory.empty((time + 1, *array.shape), array.dtype)
-                pointers[number] = state.__array_interface__["data"][0]
+                pointers[number] = address(state)
             else:
                 arrays[number] = state = piece(number, (2, *array.shape))
                 at &= 1
@@ -240,13 +241,13 @@ class Loop:
         for number in self._stacks:
             array = plan.arrays[number]
             arrays[number] = stack = memory.empty((time, *array.shape), array.dtype)
-            pointers[number] = stack.__array_interface__["data"][0]
+            pointers[number] = address(stack)
         for number, k in self._totals:
             empty = self.step.carry[k] in self.step.zeros
             arrays[number] = total = memory.empty(given[k].shape, given[k].dtype)
             if not empty:
                 total[...] = given[k]
-            pointers[number] = total.__array_interface__["data"][0]
+            pointers[number] = address(total)
         for number in self._summed:
             arrays[number] = sums = piece(number, (threads, *plan.arrays[number].shape))
             sums[...] = 0

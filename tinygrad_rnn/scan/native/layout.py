@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ...core.errors import TraceError
+from ...core.node import Array
+
+_HEAD = object.__basicsize__
+_word_at = ctypes.c_size_t.from_address
 
 
 class UnsupportedError(TraceError):
@@ -44,3 +49,18 @@ class Layout:
     def cut(self, start: int, width: int) -> Layout:
         """Return the layout of some columns."""
         return replace(self, offset=self.offset + start, width=width)
+
+
+def address(array: Array) -> int:
+    """Return where an array begins.
+
+    NumPy's C interface has it right behind the head of the object; `array.ctypes.data` takes five times as long.
+
+    Example:
+        >>> import numpy as np
+        >>> from tinygrad_rnn.scan.native.layout import address
+        >>> array = np.zeros((3, 4))
+        >>> address(array) == array.ctypes.data, address(array[1:]) - address(array)
+        (True, 32)
+    """
+    return _word_at(id(array) + _HEAD).value

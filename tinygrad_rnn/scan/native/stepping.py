@@ -11,7 +11,7 @@ import numpy as np
 from ...core.node import Array
 from ..step import Step, spec_at
 from .engine import _ALIGNMENT, compiled_loop
-from .layout import UnsupportedError
+from .layout import UnsupportedError, address
 
 
 class Stepping:
@@ -99,8 +99,3 @@ class Stepping:
     def state(self) -> list[Array]:
         """The state as it is now, an array for each leaf."""
         return [np.array(leaf) for leaf in self._carry]
-
-
-def address(array: Array) -> int:
-    """Return where an array begins."""
-    return array.__array_interface__["data"][0]  # type: ignore[no-any-return]
