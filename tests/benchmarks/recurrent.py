@@ -158,11 +158,13 @@ def costs(options: argparse.Namespace) -> None:
         asked = ASKED_TO_COMPILE[name]
         print(Ratio(f"{name}: seconds to compile ({imported:.3f} to import the engine)", seconds, asked))
     if not options.quick:
-        (hand,) = in_fresh_process("memory", "hand", options.clock, options.threads)
+        hand, _ = in_fresh_process("memory", "hand", options.clock, options.threads)
         for name in engines:
-            (peak,) = in_fresh_process("memory", name, options.clock, options.threads)
+            peak, files = in_fresh_process("memory", name, options.clock, options.threads)
             what = f"{name}: peak memory ({peak / 2**20:.0f} MiB) / by hand ({hand / 2**20:.0f} MiB)"
             print(Ratio(what, peak / hand, ASKED_OF_MEMORY))
+            what = f"{name}: the same without pages of program files ({files / 2**20:.0f} MiB)"
+            print(Ratio(what, (peak - files) / hand, None))
     for name in engines:
         _, *relative = lengths(name, max(3, options.rounds // 3), clock)
         for steps, found in zip(LENGTHS[1:], relative, strict=True):

@@ -134,23 +134,31 @@ def compile_time(engine: str, clock: Clock) -> list[float]:
 
 
 def peak_memory(engine: str) -> list[float]:
-    """Return the bytes by which the resident set grew, at its highest, over two training steps of an LSTM."""
+    """Return the bytes by which the resident set grew, at its highest, over two training steps of an LSTM.
+
+    The second number says how much of it is pages of program files, the compiler's: any process may share them.
+    """
     if engine == "native":
         importlib.import_module("tinygrad_rnn.scan.native.engine")
-    before = high_water()
+    before, files = high_water(), status("RssFile")
     case = make_case("lstm", MEMORY_SHAPE)
     run = by_hand(case) if engine == "hand" else ours(engine, case)
     for _ in range(2):
         run()
-    return [high_water() - before]
+    return [high_water() - before, status("RssFile") - files]
 
 
 def high_water() -> float:
     """Return the most bytes of memory that this process has had."""
-    status = Path("/proc/self/status")
-    if status.exists():  # getrusage counts what the parent had when it began this process
-        return 1024.0 * int(status.read_text().split("VmHWM:")[1].split()[0])
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1.0 if sys.platform == "darwin" else 1024.0)
+    # getrusage counts what the parent had when it began this process
+    whole = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1.0 if sys.platform == "darwin" else 1024.0)
+    return status("VmHWM") or whole
+
+
+def status(name: str) -> float:
+    """Return bytes of memory that Linux tells of this process; 0 elsewhere."""
+    path = Path("/proc/self/status")
+    return 1024.0 * int(path.read_text().split(f"{name}:")[1].split()[0]) if path.exists() else 0.0
 
 
 def in_fresh_process(what: str, engine: str, clock: str, threads: int) -> list[float]:

@@ -143,3 +143,29 @@ def test_the_loops_of_a_training_step_use_the_memory_of_the_one_before():
     for _ in range(3):
         train()
         assert memory.waiting == waiting > 0
+
+
+KEPT = {
+    "nothing": lambda array: None,
+    "the array": lambda array: array,
+    "a part of it": lambda array: array[1:],
+    "a memory view": memoryview,
+}
+
+
+@pytest.mark.parametrize("keep", KEPT.values(), ids=KEPT)
+def test_a_gradient_has_lent_memory_for_its_own_only_if_nothing_else_is_on_it(keep):
+    own, found = Memory(2**20), {}
+
+    def rule(g, out, a):
+        array = own.empty(LARGE, "float64")
+        array[...] = 3
+        found["address"], found["kept"] = address(array), keep(array)
+        return array
+
+    triple = tg.Primitive("triple", lambda a: 3 * a)
+    triple.defvjp(rule)
+    x = tg.Tensor(np.ones(LARGE), requires_grad=True)
+    np.sum(triple(x)).backward()
+    assert (address(x.grad) == found["address"]) == (found["kept"] is None)
+    assert (x.grad == 3).all()

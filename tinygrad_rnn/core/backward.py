@@ -161,9 +161,14 @@ def sweep(
 def _is_ours(array: Array) -> bool:
     """Whether nothing refers to an array but the deposit it stands in, so that a leaf may own it without a copy.
 
-    References: the deposit, the two variables that it is called here and there, and the argument of the count.
+    References: the deposit, the two variables that it is called here and there, and the argument of the count. The base
+    of an array may be memory that is lent to it alone, and says so: references to it are the array, a variable and the
+    argument.
     """
-    return array.base is None and array.flags.writeable and sys.getrefcount(array) <= 4
+    base = array.base
+    if not array.flags.writeable or sys.getrefcount(array) > 4:
+        return False
+    return base is None or (getattr(base, "is_lent", False) and sys.getrefcount(base) <= 3)
 
 
 def saved_as_tensors(node: Node, args: Any, outs: Any, wrap: Wrap) -> tuple[list[Any], list[Any]]:

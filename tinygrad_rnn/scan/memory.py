@@ -110,6 +110,7 @@ class _Loan(ctypes.Array[ctypes.c_char]):
     """
 
     _type_, _length_ = ctypes.c_char, 0
+    is_lent = True  # who has the only array on it owns it
     memory: Memory
     piece: _Piece
 

@@ -32,6 +32,8 @@ from .tiles import packed_size
 _ALIGNMENT = 64
 # Multiplications below which a second thread costs more than it takes over.
 _WORTH_A_THREAD = 1 << 20
+# Bytes from which a packed weight lies in memory of its own, which forward and backward use in turn.
+_LARGE = 1 << 20
 
 
 def native_engine(step: Step) -> Program:
@@ -126,6 +128,7 @@ class Loop:
         self._totals: list[tuple[int, int]] = []
         self._summed: list[int] = []
         self._offsets: list[tuple[int, int]] = []
+        self._lent: list[tuple[int, int]] = []
         offset = 0
         for number, array in enumerate(plan.arrays):
             key: Any = (array.key, 0) if array.kind == "x" else array.key
@@ -152,6 +155,9 @@ class Loop:
                 self._packed.append((number, key, library(array.dtype.name, self.target).pack))
                 depth, width = array.shape
                 size = packed_size(depth, width, array.dtype, self.target) * array.dtype.itemsize
+                if size >= _LARGE:
+                    self._lent.append((number, size))
+                    continue
             elif array.kind == "sum":
                 self._summed.append(number)
                 size *= _cores()
@@ -191,6 +197,9 @@ class Loop:
         start += -start % _ALIGNMENT
         for number, offset in self._offsets:
             pointers[number] = start + offset
+        for number, size in self._lent:
+            arrays[number] = memory.empty((size,), np.uint8)
+            pointers[number] = address(arrays[number])
         for number, edge, pack in self._packed:
             weight = values[edge]
             size = weight.itemsize

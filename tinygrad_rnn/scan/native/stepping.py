@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...core.node import Array
+from ..memory import memory as lent
 from ..step import Step, spec_at
 from .engine import _ALIGNMENT, compiled_loop
 from .layout import UnsupportedError, address
@@ -44,6 +45,9 @@ class Stepping:
         pointers = [0 if array is None else address(array) for array in arrays]
         for number, offset in loop._offsets:
             pointers[number] = start + offset
+        for number, size in loop._lent:
+            arrays[number] = lent.empty((size,), np.uint8)
+            pointers[number] = address(arrays[number])
         for number, edge, pack in loop._packed:
             weight = values[edge]
             strides = [stride // weight.itemsize for stride in weight.strides]
