@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gc
 import pickle
+import re
 import weakref
 
 import numpy as np
@@ -213,8 +214,10 @@ def test_a_part_cannot_hide_what_every_module_has(name):
 
 
 def test_a_module_without_forward_says_so():
-    with pytest.raises(NotImplementedError, match="def forward"):
+    with pytest.raises(NotImplementedError, match=re.escape("def forward(self, x): ...")):
         nn.Module()(1)
+    with pytest.raises(NotImplementedError, match=re.escape("def forward(self, x, state): ... return y, state")):
+        nn.Cell()(1, 2)
 
 
 def test_assign_copies_converts_and_leaves_earlier_graphs_alone():

@@ -29,11 +29,12 @@ from .cells import (
     RNNCell,
 )
 from .compressive import CompressiveTransformer
+from .containers import ModuleList
 from .functional import functional_call
 from .layers import Dropout, Embedding, LayerNorm, Linear, Sequential
 from .linear_recurrence import LinearCell, LinearRecurrence, MinGRUCell, MinLSTMCell
 from .losses import binary_cross_entropy_with_logits, cross_entropy, mse_loss, nll_loss
-from .module import Module, ModuleList
+from .module import Module
 from .named_layers import GRU, LSTM, RNN, MinGRU, MinLSTM
 from .parameter import Parameter
 from .recurrent import Recurrent

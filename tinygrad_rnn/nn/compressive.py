@@ -12,8 +12,9 @@ from ..core.node import Array
 from ..ops import relu, softmax
 from . import init
 from .checks import positive
+from .containers import ModuleList
 from .layers import Embedding, LayerNorm, Linear, Sequential
-from .module import Module, ModuleList
+from .module import Module
 from .parameter import Parameter
 
 # Of one layer: the compressed memory and the memory, (rows, batch, size) each, oldest row first.

@@ -11,7 +11,8 @@ from ..core import Tensor, errors, random
 from ..core.primitive import constant, every_value
 from . import init
 from .checks import positive
-from .module import Module, ModuleList
+from .containers import ModuleList
+from .module import Module
 from .parameter import Parameter
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
@@ -55,6 +55,7 @@ class Module:
     _hooks: Mapping[int, Hook] = {}  # never changed: the first hook gives the instance one of its own
     _path: str = ""
     _scope: str = "Module"
+    _wanted: str = "def forward(self, x): ..."
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -62,7 +63,7 @@ class Module:
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the module's output; every subclass that is called writes its own."""
-        raise NotImplementedError(f"{type(self).__name__} has no forward; write def forward(self, x): ... in the class")
+        raise NotImplementedError(f"{type(self).__name__} has no forward; write {self._wanted} in the class")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run `forward` under the module's name as scope, then the forward hooks."""
@@ -332,61 +333,6 @@ class Module:
 
     def __repr__(self) -> str:
         return summary(self)
-
-
-class ModuleList(Module):
-    """A list of modules, or of parameters, that the module around it finds: names "0", "1", ….
-
-    Args:
-        items: modules or parameters.
-
-    Raises:
-        ConfigError: if an item is neither.
-
-    Example:
-        >>> from tinygrad_rnn import nn
-        >>> layers = nn.ModuleList([nn.Linear(3, 3) for _ in range(4)])
-        >>> layers.append(nn.Linear(3, 2))
-        >>> [layer.out_features for layer in layers]
-        [3, 3, 3, 3, 2]
-    """
-
-    def __init__(self, items: Iterable[Any] = ()) -> None:
-        super().__init__()
-        for item in items:
-            self.append(item)
-
-    def append(self, item: Any) -> None:
-        """Put an item at the end."""
-        setattr(self, str(len(self)), self._checked(item))
-
-    def __setitem__(self, index: int, item: Any) -> None:
-        setattr(self, str(range(len(self))[index]), self._checked(item))
-
-    def _checked(self, item: Any) -> Any:
-        if not isinstance(item, (Parameter, Module)):
-            raise ConfigError(f"nn.ModuleList cannot hold a {type(item).__name__}; give modules or parameters")
-        return item
-
-    def __getitem__(self, index: Any) -> Any:
-        return list(self)[index]
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter([item for name, item in vars(self).items() if name.isdigit()])
-
-    def __len__(self) -> int:
-        return sum(map(str.isdigit, vars(self)))
-
-    # A list is not called itself, so its place in the scope is written by its items: "layers.0".
-    def _set_scope(self, name: str) -> None:
-        super()._set_scope(name)
-        for index, item in self._members():
-            if isinstance(item, Module):
-                self._set_scope_of(item, index)
-
-    def _set_scope_of(self, child: Module, name: str) -> None:
-        if "_scope" in vars(self):
-            child._set_scope(f"{self._scope}.{name}")
 
 
 _CONTAINERS = (list, tuple, dict, set, frozenset)

@@ -17,8 +17,9 @@ from ..scan.checks import check_lengths, describe, matcher, refuse_step
 from ..scan.engines import checked
 from ..scan.source import joined_sources
 from .cells import Cell
+from .containers import ModuleList
 from .layers import Dropout
-from .module import Module, ModuleList
+from .module import Module
 from .states import LearnedState, own_state, stacked, unstacked
 from .watching import Loop, watcher
 

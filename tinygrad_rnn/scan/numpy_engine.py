@@ -95,7 +95,8 @@ class LoopText:
         self.lifted, self.numbers = lifted, numbers
         self.schedule = Schedule(step, time)
         self._names = Names()
-        self._places = Places(self.schedule, reverse, self._names)
+        # A text to read says what NumPy says; what is run takes memory that is used again.
+        self._places = Places(self.schedule, reverse, self._names, "empty" if lifted is None else "np.empty")
         self.memory = self._places.memory
         self.primitives: dict[str, Primitive] = {}
         self.functions: dict[str, Any] = {}
@@ -243,8 +244,8 @@ class LoopText:
             rows = " * ".join(["time", *map(str, lead)])
             spec = node.specs[0]
             shape = shape_text("time", spec.shape)
-            # A text to read has no need of it.
-            out = f", out=np.empty(({rows}, {spec.shape[-1]}), {dtype_text(spec)})" if self.lifted is None else ""
+            # Memory that is used again; a text to read has no need of it.
+            out = f", out=empty(({rows}, {spec.shape[-1]}), {dtype_text(spec)})" if self.lifted is None else ""
             texts = [f"np.matmul({names[0]}.reshape({rows}, {inner}), {names[1]}{out}).reshape{shape}"]
         else:
             texts = self._texts_over_time(node, parents, names, over)
@@ -399,7 +400,7 @@ class LoopText:
         )
 
     def function(self) -> Any:
-        """Return the compiled function, whose arrays of all steps come from memory that is used again."""
+        """Return the compiled function."""
         namespace: dict[str, Any] = {"np": np, "empty": memory.empty, **self.functions}
-        exec(compile(str(self).replace("np.empty((time", "empty((time"), "<loop>", "exec"), namespace)
+        exec(compile(str(self), "<loop>", "exec"), namespace)
         return namespace["loop"]

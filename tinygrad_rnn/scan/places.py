@@ -44,6 +44,7 @@ class Places:
         schedule: of the step.
         reverse: the loop runs from the last step to the first.
         names: those that are taken.
+        maker: the function, as the text calls it, that makes the arrays of all steps.
 
     Attributes:
         memory: lines that make the arrays that the loop writes to.
@@ -55,7 +56,8 @@ class Places:
         parts: values that are computed in their place of a concatenation: that, and their index there.
     """
 
-    def __init__(self, schedule: Schedule, reverse: bool, names: Names) -> None:
+    def __init__(self, schedule: Schedule, reverse: bool, names: Names, maker: str) -> None:
+        self._maker = maker
         self._schedule, self._step, self._reverse, self._names = schedule, schedule.step, reverse, names
         self.memory: list[str] = []
         self.ones: dict[str, str] = {}
@@ -109,7 +111,7 @@ class Places:
             if (node, 0) in schedule.stacked or (edge in schedule.stacked and edge in made and edge not in own):
                 name = self._names.new(f"{given}_all")
                 self.ones[name] = given
-                self.memory.append(f"{name} = np.empty({shape_text('time + 1', spec.shape)}, {dtype_text(spec)})")
+                self.memory.append(f"{name} = {self._maker}({shape_text('time + 1', spec.shape)}, {dtype_text(spec)})")
                 self.memory.append(f"{name}[{start}] = {0 if node in step.zeros else given}")
                 self._at[node, 0] = Place(name, before, scalar=not spec.shape)
                 self.last[k] = f"{name}[{stop}]"
@@ -128,7 +130,7 @@ class Places:
             if edge[0] in self._inside and not (edge in own and self._at[edge].at):
                 spec = spec_at(edge)
                 name = self.stack_name(edge)
-                self.memory.append(f"{name} = np.empty({shape_text('time', spec.shape)}, {dtype_text(spec)})")
+                self.memory.append(f"{name} = {self._maker}({shape_text('time', spec.shape)}, {dtype_text(spec)})")
                 place = Place(name, "t", scalar=not spec.shape)
                 self.stacks[edge] = name
                 if edge in made and edge not in self._at:

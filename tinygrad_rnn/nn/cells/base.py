@@ -43,6 +43,7 @@ class Cell(Module):
 
     # Whether integers that a layer is given are numbers for this cell, and not tokens.
     takes_features: bool = False
+    _wanted: str = "def forward(self, x, state): ... return y, state"
 
     def initial_state(self, batch_size: int) -> Any:
         """Return the state before the first step: zeros, in the dtype of the cell's parameters.

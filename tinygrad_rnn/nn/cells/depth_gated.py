@@ -10,8 +10,8 @@ from ...core import errors
 from ...ops import sigmoid
 from .. import init
 from ..checks import positive
+from ..containers import ModuleList
 from ..layers import Linear
-from ..module import ModuleList
 from ..parameter import Parameter
 from .base import FeatureCell, start_as_pytorch
 from .lstm import LSTMCell

@@ -8,8 +8,8 @@ import numpy as np
 
 from ...ops import sigmoid
 from ..checks import positive
+from ..containers import ModuleList
 from ..layers import Linear
-from ..module import ModuleList
 from .base import FeatureCell, start_as_pytorch
 
 

@@ -8,8 +8,9 @@ import numpy as np
 
 from ...core import errors
 from ...ops import sigmoid
+from ..containers import ModuleList
 from ..layers import LayerNorm, Linear
-from ..module import Module, ModuleList
+from ..module import Module
 from .base import FeatureCell, start_as_pytorch
 
 

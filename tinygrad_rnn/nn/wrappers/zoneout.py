@@ -8,8 +8,8 @@ from typing import Any
 from ...core import errors
 from ...core.tree import tree_flatten, tree_unflatten
 from ..cells import Cell
+from ..containers import ModuleList
 from ..layers import Dropout
-from ..module import ModuleList
 from .base import WrappedCell
 
 
