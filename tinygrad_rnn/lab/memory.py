@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .. import viz
 from ..train import TaskModel
-from .chance import random_numbers_of
+from ..train.chance import random_numbers_of
 from .contestants import Contestant
 from .named_tasks import NamedTask
 

@@ -10,7 +10,7 @@ from ..core.errors import CellCheckError
 from ..nn import Cell
 from ..scan.engines import EngineWarning
 from ..testing.report import Result
-from .chance import random_numbers_of
+from ..train.chance import random_numbers_of
 from .contestants import Contestant
 
 # Small sizes find as much as large ones.

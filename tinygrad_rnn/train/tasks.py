@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -14,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import nn, optim
-from ..core import Tensor, no_grad, random
+from ..core import Tensor, no_grad
 from ..core.errors import CellError, ConfigError
 from ..core.tree import tree_map
 from ..data.tasks import Batch, Score, Task
 from ..data.tasks.base import checked_batch
+from .chance import random_numbers_of
 
 Make = Callable[[int], nn.Module]
 MakeOptimizer = Callable[[Any, float], optim.Optimizer]
@@ -225,7 +225,7 @@ def solve(
         (True, None)
     """
     _check(task, steps, scorings)
-    with _random_numbers_of(seed):
+    with random_numbers_of(seed):
         model = TaskModel(task, make)
         training = _Training(task, model, optimizer(model.parameters(), lr), clip)
         plateaus = None if patience is None else optim.PlateauLR(training.optimizer, patience)
@@ -318,17 +318,6 @@ class _Training:
         self._losses.append(value)
         self.steps += 1
         self.sequences += batch.rows
-
-
-@contextmanager
-def _random_numbers_of(seed: int) -> Iterator[None]:
-    """Start `tg.random` from a seed, and hand back what it was."""
-    before = random.get_state()
-    random.seed(seed)
-    try:
-        yield
-    finally:
-        random.set_state(before)
 
 
 def _check(task: Any, steps: Any, scorings: Any) -> None:

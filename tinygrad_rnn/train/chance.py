@@ -17,7 +17,7 @@ def random_numbers_of(seed: int) -> Iterator[None]:
 
     Example:
         >>> import tinygrad_rnn as tg
-        >>> from tinygrad_rnn.lab.chance import random_numbers_of
+        >>> from tinygrad_rnn.train.chance import random_numbers_of
         >>> drawn = []
         >>> for _ in range(2):
         ...     with random_numbers_of(3):
