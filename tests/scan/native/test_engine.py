@@ -1,7 +1,9 @@
 """Loops as machine code, at every vector width that this machine can stand in for, against the plain interpreter."""
 
+import gc
 import os
 import signal
+import threading
 import warnings
 from pathlib import Path
 
@@ -10,12 +12,15 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
+import contextlib
+
 import tinygrad_rnn as tg
 from tests.benchmarks.machine_code import plans
 from tinygrad_rnn import nn
 from tinygrad_rnn.core import Spec
 from tinygrad_rnn.core.tree import tree_flatten
 from tinygrad_rnn.scan import derive
+from tinygrad_rnn.scan.memory import memory
 from tinygrad_rnn.scan.native import engine as native
 from tinygrad_rnn.scan.native.engine import Loop, prepared
 from tinygrad_rnn.scan.native.layout import UnsupportedError
@@ -120,6 +125,35 @@ def test_a_result_that_is_kept_is_not_written_to_by_later_calls():
         loop(arrays_for(forward, 4, rng), 4)
     for array, copy in zip(first, copies, strict=True):
         np.testing.assert_array_equal(array, copy)
+
+
+def test_an_interrupt_keeps_the_memory_that_another_thread_still_writes_to(monkeypatch):
+    forward, _ = steps_of(CELLS["gru"](), "float32", 90)
+    monkeypatch.setattr(native, "_cores", lambda: 2)
+    monkeypatch.setattr(native, "_WORTH_A_THREAD", 1)
+    loop, arrays = Loop(prepared(forward), 50, False, host()), arrays_for(forward, 50, np.random.default_rng(3))
+    go, done, code = threading.Event(), threading.Event(), loop._loop
+
+    def interrupted(table, time, start, stop, number):
+        if number == 0:
+            raise KeyboardInterrupt
+        go.wait(20)
+        code(table, time, start, stop, number)
+        done.set()
+
+    sizes = {array.shape for array in loop(arrays, 50)}
+    memory.release()
+    gc.collect()
+    loop._loop, lent = interrupted, memory.waiting
+    with contextlib.suppress(KeyboardInterrupt):
+        loop(arrays, 50)
+    assert memory.waiting == lent
+    others = [memory.empty(shape, np.float32) for shape in sizes]
+    for other in others:
+        other[...] = 7
+    go.set()
+    assert done.wait(20)
+    assert all((other == 7).all() for other in others)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")

@@ -214,9 +214,10 @@ class Loop:
                 self._sums(table, time, 0, 1)
         else:
             slices = _slices(plan.rows, threads)
-            _in_parallel([(self._loop, table, time, *rows, i) for i, rows in enumerate(slices)])
+            held = (self, arrays, private)
+            _in_parallel([(self._loop, table, time, *rows, i) for i, rows in enumerate(slices)], held)
             if plan.products:
-                _in_parallel([(self._sums, table, time, i, threads) for i in range(threads)])
+                _in_parallel([(self._sums, table, time, i, threads) for i in range(threads)], held)
         found = self._results(arrays, time, given, values)
         self._spare.append(private)
         return found
@@ -319,10 +320,22 @@ def _slices(rows: int, threads: int) -> list[tuple[int, int]]:
     return list(pairwise(bounds))
 
 
-def _in_parallel(calls: list[tuple[Any, ...]]) -> None:
-    """Call functions with their arguments, all but the first on other threads."""
-    others = [_pool().submit(*call) for call in calls[1:]]
+def _in_parallel(calls: list[tuple[Any, ...]], held: tuple[Any, ...]) -> None:
+    """Call functions with their arguments, all but the first on other threads.
+
+    Args:
+        calls: the functions, each with its arguments.
+        held: what they work on. A KeyboardInterrupt here waits for nobody: memory that the threads still write to must
+            not be given to others.
+    """
+    holding = list(held)
+    others = [_pool().submit(_call, holding, *call) for call in calls[1:]]
     function, *arguments = calls[0]
     function(*arguments)
     for other in others:
         other.result()
+    holding.clear()  # a thread lets go of its arguments some time after it has given the result
+
+
+def _call(holding: list[Any], function: Any, *arguments: Any) -> None:
+    function(*arguments)
