@@ -587,6 +587,42 @@ def test_gradients_of_every_example_equal_a_loop_over_them():
         np.testing.assert_allclose(found.data[i], tg.grad(loss)(scale, xs[i]).data, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("engine", available())
+def test_gradients_by_weights_of_every_example_are_those_of_any_engine(engine):
+    layer, xs = nn.GRU(2, 3, engine=engine).astype(np.float64), normal(4, 5, 1, 2)
+    weights = {name: parameter.data for name, parameter in layer.named_parameters()}
+
+    def loss(weights, x):
+        return np.sum(nn.functional_call(layer, weights, x)[0] ** 2)
+
+    found = tg.per_sample_grad(loss)(weights, xs)
+    for i in range(4):
+        for name, slope in tg.grad(loss)(weights, xs[i]).items():
+            np.testing.assert_allclose(found[name].data[i], slope.data, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("engine", available())
+@pytest.mark.parametrize("reverse", [False, True])
+def test_the_order_of_keys_in_a_state_has_no_meaning(engine, reverse):
+    def in_order(x, state):
+        h, (slow, steps) = state["h"], (state["c"]["slow"], state["c"]["steps"])
+        h, slow = np.tanh(h + x + slow), 0.5 * slow + np.sin(h) * steps[:, None]
+        return h, {"h": h, "c": {"slow": slow, "steps": steps + 1}}
+
+    def turned(x, state):
+        h, after = in_order(x, state)
+        return h, {name: dict(reversed(part.items())) if name == "c" else part for name, part in [*after.items()][::-1]}
+
+    x, h = tg.Tensor(normal(4, 3, 2), requires_grad=True), tg.Tensor(normal(3, 2), requires_grad=True)
+    init = {"h": h, "c": {"slow": np.ones((3, 2)), "steps": np.arange(3)}}
+    options = {"reverse": reverse, "return_states": True, "engine": engine}
+    expected, found = [
+        answers(lambda x, h, step=step: scan(step, {**init, "h": h}, x, [4, 0, 2], **options), x, h)
+        for step in (in_order, turned)
+    ]
+    assert_same(found, expected)
+
+
 def test_an_ensemble_of_loops_equals_its_members():
     weights, x = normal(3, 2, 2), normal(4, 1, 2)
 

@@ -95,8 +95,22 @@ class OtherOrder(Base):
         return h, {"slow": 0.5 * (state["slow"] + h), "h": h}
 
 
-def test_the_order_of_keys_is_asked_for():
-    assert "in its order: 'h', 'slow'" in results(OtherOrder(), "fail")["shapes"].hint
+def test_the_order_of_keys_has_no_meaning():
+    assert not results(OtherOrder(), "fail")
+
+
+class RemembersSign(Base):
+    def initial_state(self, batch_size):
+        return super().initial_state(batch_size), np.zeros((batch_size, 1), bool)
+
+    def forward(self, x, state):
+        h, was_positive = state
+        h = self.new(x, np.where(was_positive, h, 0.5 * h))
+        return h, (h, x[:, :1] > 0)
+
+
+def test_a_state_may_hold_what_a_comparison_gives():
+    assert not results(RemembersSign(), "fail")
 
 
 class Widens(Base):

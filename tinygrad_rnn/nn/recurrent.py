@@ -13,7 +13,7 @@ from ..core import Tensor, errors, no_grad
 from ..core.modes import current
 from ..core.tree import tree_map
 from ..scan import scan, source
-from ..scan.checks import check_lengths, describe, matcher, refuse_step
+from ..scan.checks import check_lengths, checked_step, describe, matcher
 from ..scan.engines import checked
 from ..scan.source import joined_sources
 from .cells import Cell
@@ -202,10 +202,7 @@ class Recurrent(Module):
         """
         after = []
         for i, (cell, before) in enumerate(zip(self.cells, states, strict=True)):
-            out = cell(x, before)
-            if not isinstance(out, tuple) or len(out) != 2 or not matcher(before)(out[1]):
-                refuse_step(cell, out, before, 0)
-            x, state = out
+            x, state = checked_step(cell, cell(x, before), before, matcher(before), 0)
             after.append(state)
             if self.dropout is not None and i < self.num_layers - 1:
                 x = self.dropout(x)

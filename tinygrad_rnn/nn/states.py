@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core import Spec, Tensor, errors
 from ..core.tree import tree_flatten, tree_map, tree_unflatten
-from ..scan.checks import describe
+from ..scan.checks import describe, settled
 from .cells import Cell
 from .module import Module, Parameter
 
@@ -79,7 +79,7 @@ def unstacked(state: Any, own: list[Any]) -> list[Any]:
     """Return the state of each cell out of what `stacked` made; `own` are states as the cells expect them."""
     alike = _alike(own)
     wanted = tree_map(lambda leaf: Spec((len(own), *leaf.shape), leaf.dtype), own[0]) if alike else tuple(own)
-    given = tree_map(_tensor, state)
+    given = settled(tree_map(_tensor, state), wanted)
     (leaves, treedef), (specs, structure) = tree_flatten(given), tree_flatten(wanted)
     if treedef != structure or any(leaf.shape != spec.shape for leaf, spec in zip(leaves, specs, strict=True)):
         raise errors.ShapeError(

@@ -100,6 +100,60 @@ def matcher(nest: Any) -> Matcher:
     return lambda other: isinstance(other, kinds) and other.shape == shape and other.dtype == dtype
 
 
+def settled(state: Any, like: Any) -> Any:
+    """Return a state as the one before has it, if it differs in what has no meaning; itself if in nothing of the kind.
+
+    Dicts get the order of keys that they have there. Plain arrays of integers and bools, which comparisons give, and
+    which have no gradient to lose, become tensors.
+
+    Args:
+        state: what a step returned.
+        like: what it was given.
+
+    Example:
+        >>> settled({"c": 1, "h": 2}, {"h": 3, "c": 4})
+        {'h': 2, 'c': 1}
+    """
+    if type(state) is np.ndarray:
+        return Tensor(state) if state.dtype.kind in "iub" else state
+    kind: Any = type(state)
+    if type(like) is not kind or isinstance(state, Tensor):
+        return state
+    if isinstance(state, dict) and state.keys() == like.keys():
+        pairs = [(key, settled(state[key], part)) for key, part in like.items()]
+        same = all(a is b and key == other for (key, a), (other, b) in zip(pairs, state.items(), strict=True))
+        return state if same else kind(pairs)
+    if isinstance(state, (tuple, list)) and len(state) == len(like):
+        parts = [settled(child, part) for child, part in zip(state, like, strict=True)]
+        if all(a is b for a, b in zip(parts, state, strict=True)):
+            return state
+        return kind(*parts) if hasattr(kind, "_fields") else kind(parts)
+    return state
+
+
+def checked_step(step: Any, out: Any, before: Any, matches: Matcher, t: int) -> tuple[Any, Any]:
+    """Return the output and the next state, which a step gave.
+
+    Args:
+        step: the step.
+        out: what it returned.
+        before: a state that it was given.
+        matches: the `matcher` of that.
+        t: the number of the step.
+
+    Raises:
+        CellError: if it is no pair, or the state is unlike the one before.
+    """
+    if isinstance(out, tuple) and len(out) == 2:
+        y, state = out
+        if matches(state):
+            return y, state
+        state = settled(state, before)
+        if matches(state):
+            return y, state
+    refuse_step(step, out, before, t)
+
+
 def describe(nest: Any) -> str:
     """Return a nest in words: dtypes and shapes where its leaves are."""
 

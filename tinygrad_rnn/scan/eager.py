@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..core import Tensor
 from ..core.modes import pop_scope, push_scope
 from ..core.tree import tree_flatten, tree_map, tree_unflatten
-from .checks import is_arrays, matcher, refuse_output, refuse_step
+from .checks import checked_step, is_arrays, matcher, refuse_output
 
 Step = Callable[[Any, Any], tuple[Any, Any]]
 Mask = NDArray[np.bool_]
@@ -51,9 +51,7 @@ def run_eager(
             out = step(at(t), state)
         finally:
             pop_scope(token)
-        if not isinstance(out, tuple) or len(out) != 2 or not state_matches(out[1]):
-            refuse_step(step, out, init, t)
-        y, state = out
+        y, state = checked_step(step, out, init, state_matches, t)
         if y_matches is None and is_arrays(y):
             y_matches = matcher(y)
         if y_matches is None or not y_matches(y):

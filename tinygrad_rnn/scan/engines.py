@@ -264,7 +264,10 @@ def _run_compiled(
     drawn = _draw(found.draws, time, reverse)
     lifted = prepared(found.step, engine.prepare)
     constants = lifted.constants(found.captured)
-    origin = Origin(step, structure, x_structure, states_too, carried, len(drawn), found.captured)
+    # What is captured inside vmap belongs to many loops, none of which can be run by itself.
+    origin = None
+    if not any(isinstance(value, Stacked) for value in found.captured):
+        origin = Origin(step, structure, x_structure, states_too, carried, len(drawn), found.captured)
     ys, last = run(lifted.step, leaves, [*x_leaves, *drawn], constants, time, reverse, engine.compile, origin)
     nest = tree_unflatten(found.y_structure, ys)
     final = tree_unflatten(structure, last)

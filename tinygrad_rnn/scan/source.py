@@ -21,6 +21,7 @@ from .passes.merge import merge
 from .prepare import prepared
 from .step import Step, extent_of, is_float, spec_at, traced
 from .text import dtype_text, number_text, shape_text
+from .whole import whole_step
 
 
 def source(step: Any, init: Any, xs: Any, *, reverse: bool = False, suffix: str = "") -> str:
@@ -75,7 +76,7 @@ def source(step: Any, init: Any, xs: Any, *, reverse: bool = False, suffix: str 
     code = getattr(getattr(type(step), "forward", step), "__code__", None)
     with LocalNames(code) as names:
         found = traced(
-            step,
+            whole_step(step, init, False, False),
             [Spec(leaf.shape[1:], leaf.dtype) for leaf in x_leaves],
             [Spec(leaf.shape, leaf.dtype) for leaf in leaves],
             (x_structure, structure),

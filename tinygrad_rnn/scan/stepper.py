@@ -13,7 +13,7 @@ from ..core.errors import ShapeError, TraceError
 from ..core.modes import current
 from ..core.node import Array
 from ..core.tree import TreeDef, tree_flatten, tree_map, tree_unflatten
-from .checks import matcher, name_of, refuse_step
+from .checks import checked_step, matcher, name_of
 from .engines import EngineWarning, _outside, checked, has_native
 from .numpy_engine import numpy_engine
 from .step import Step, Traced, traced
@@ -135,9 +135,7 @@ class _Eager:
     def __call__(self, xs: Sequence[Array]) -> Any:
         with no_grad():
             out = self._step(tree_unflatten(self._structure, [Tensor(x) for x in xs]), self._now)
-        if not isinstance(out, tuple) or len(out) != 2 or not matcher(self._now)(out[1]):
-            refuse_step(self._step, out, self._now, 0)
-        y, self._now = out
+        y, self._now = checked_step(self._step, out, self._now, matcher(self._now), 0)
         return tree_map(lambda leaf: np.array(_tensor(leaf).data), y)
 
     @property

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from ..core.tree import tree_map
-from .checks import is_arrays, matcher, name_of, refuse_output, refuse_step
+from .checks import checked_step, is_arrays, matcher, name_of, refuse_output
 from .eager import choose
 
 
@@ -26,13 +26,10 @@ def whole_step(step: Any, init: Any, states_too: bool, masked: bool) -> Callable
         if masked:
             x, mask = x
             state = tree_map(partial(choose, mask), state, init)
-        out = step(x, state)
-        if not isinstance(out, tuple) or len(out) != 2 or not state_matches(out[1]):
-            refuse_step(step, out, init, 0)
-        y, after = out
+        y, after = checked_step(step, step(x, state), init, state_matches, 0)
         if not is_arrays(y):
             refuse_output(step, y, [], 0)
-        return ((y, after), after) if states_too else out
+        return ((y, after), after) if states_too else (y, after)
 
     whole.__qualname__ = name_of(step)
     return whole

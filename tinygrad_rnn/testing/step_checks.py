@@ -63,10 +63,10 @@ def shapes(subject: Subject) -> str:
                     "return one tensor (batch, ...) as the output, and everything else in the state",
                 )
             if not matcher(state)(after):
-                hint = "return a state of the same nest, shapes and dtypes; Python numbers and x.dtype keep the dtype"
-                if isinstance(state, dict) and isinstance(after, dict) and list(state) != list(after):
-                    hint = f"return the keys of initial_state, in its order: {', '.join(map(repr, state))}"
-                fail(f"given the state {describe(state)}, it returned {describe(after)}", hint)
+                fail(
+                    f"given the state {describe(state)}, it returned {describe(after)}",
+                    "return a state of the same nest, shapes and dtypes; Python numbers and x.dtype keep the dtype",
+                )
             if y.dtype.kind == "f" and y.dtype != dtype and (list(cell.parameters()) or x.dtype.kind == "f"):
                 fail(
                     f"a {dtype} cell returned an output of {y.dtype}",

@@ -12,7 +12,7 @@ from ..core.errors import ConfigError
 from ..core.latex import Equations, Parts, aligned
 from ..core.names import LocalNames
 from ..core.tree import tree_flatten, tree_map
-from ..scan.checks import matcher, refuse_step
+from ..scan.checks import checked_step, matcher
 from ..scan.step import extent_of, traced
 
 
@@ -59,10 +59,7 @@ def equations_of(step: Callable[[Any, Any], tuple[Any, Any]], x: Any, state: Any
     (x_leaves, x_structure), (leaves, structure) = [tree_flatten(nest) for nest in nests]
 
     def checked(x: Any, state: Any) -> tuple[Any, Any]:
-        out = step(x, state)
-        if not isinstance(out, tuple) or len(out) != 2 or not matcher(state)(out[1]):
-            refuse_step(step, out, state, 0)
-        return out
+        return checked_step(step, step(x, state), state, matcher(state), 0)
 
     with enable_grad(), LocalNames(getattr(getattr(type(step), "forward", step), "__code__", None)) as names:
         found = traced(

@@ -59,6 +59,30 @@ def test_zoneout_keeps_about_as_many_as_its_rates_say_of_h_and_c_apart():
     np.testing.assert_array_equal(y.data, h_after.data)
 
 
+class Pair(nn.FeatureCell):
+    def initial_state(self, batch_size):
+        zeros = super().initial_state(batch_size)
+        return {"kept": zeros, "moving": zeros}
+
+    def forward(self, x, state):
+        return state["kept"], {"moving": state["moving"] + 1, "kept": state["kept"]}
+
+
+def test_zoneout_of_a_state_with_keys_in_another_order_mixes_nothing():
+    _, state = nn.Recurrent(nn.Zoneout(Pair(2, 3), 0.5).eval())(np.ones((4, 1, 2)))
+    np.testing.assert_array_equal(state["kept"].data, np.zeros((1, 1, 3)))
+    np.testing.assert_array_equal(state["moving"].data, np.full((1, 1, 3), 2.0))
+
+
+def test_a_layer_takes_a_state_with_keys_in_another_order():
+    layer = nn.Recurrent(Pair(2, 3))
+    given_in = {"moving": np.zeros((1, 1, 3)), "kept": np.ones((1, 1, 3))}
+    _, state = layer(np.ones((4, 1, 2)), given_in)
+    assert list(state) == ["kept", "moving"]
+    np.testing.assert_array_equal(state["kept"].data, given_in["kept"])
+    assert layer.step(np.ones((1, 2)), given_in)[1]["moving"].data.max() == 1
+
+
 def test_zoneout_lets_a_time_go_on():
     layer = nn.Recurrent(nn.Zoneout(nn.ClockworkCell(2, 4), 1.0))
     y, (h, t) = layer(np.ones((5, 2, 2)))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...core import Tensor, errors, random
+from ...scan.checks import settled
 from .. import init
 from ..checks import positive
 from ..module import Module
@@ -17,8 +18,8 @@ class Cell(Module):
 
     A subclass writes `forward(x, state) -> (y, state)` for one step of a batch, row by row: x is (batch, features), the
     state any nest (tuples, lists, dicts) of tensors (batch, ...), and the state that is returned has the nest, shapes
-    and dtypes of the one that was given. With one state of shape (batch, hidden_size) it sets `hidden_size`; otherwise
-    it writes `initial_state(batch_size)` too.
+    and dtypes of the one that was given, its dicts in any order of keys. With one state of shape (batch, hidden_size)
+    it sets `hidden_size`; otherwise it writes `initial_state(batch_size)` too.
 
     Example:
         >>> import numpy as np
@@ -44,6 +45,16 @@ class Cell(Module):
     # Whether integers that a layer is given are numbers for this cell, and not tokens.
     takes_features: bool = False
     _wanted: str = "def forward(self, x, state): ... return y, state"
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run `forward` as every module does. Dicts in the next state get the order of keys of the state before."""
+        out = super().__call__(*args, **kwargs)
+        if isinstance(out, tuple) and len(out) == 2:
+            y, after = out
+            state = settled(after, args[1] if len(args) > 1 else kwargs.get("state"))
+            if state is not after:
+                return y, state
+        return out
 
     def initial_state(self, batch_size: int) -> Any:
         """Return the state before the first step: zeros, in the dtype of the cell's parameters.

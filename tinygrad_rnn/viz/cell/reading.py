@@ -14,6 +14,7 @@ from ...core.names import LocalNames
 from ...core.node import Spec
 from ...core.tree import tree_flatten
 from ...nn import Recurrent
+from ...scan.checks import settled
 from ...scan.step import Step, traced
 from ...testing.subject import found_input_size
 from ..drawing import TooLargeError
@@ -103,9 +104,10 @@ def _step_of(cell: Callable[..., Any], x: Any, state: Any) -> tuple[Step, set[No
         found = cell(x, state)
         if not isinstance(found, tuple) or len(found) != 2:
             raise CellError(f"a step returned {type(found).__name__}; return a pair, the output and the next state")
-        if tree_flatten(found[1])[1] != tree:
+        y, after = found[0], settled(found[1], state)
+        if tree_flatten(after)[1] != tree:
             raise CellError("a step returned a state of another nest than it was given; return the same one")
-        return found
+        return y, after
 
     try:
         with names:
