@@ -322,7 +322,7 @@ def lstm_backward(checks: Lesson) -> None:
 def main() -> int:
     wants_quick(__doc__)
     checks = Lesson()
-    print("Forward, beside the printed values and bare NumPy")
+    print("np.random.seed(1), as in the notebook\nForward, beside the printed values and bare NumPy")
     forward(checks)
     print("\nBackward, with no backward code, beside the printed values and finite differences")
     backward(checks)

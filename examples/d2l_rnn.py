@@ -198,7 +198,7 @@ def main() -> int:
         corpus = letters(data.read_text(data.fetch("tinyshakespeare.txt")), TIME_MACHINE)
         settings = [first_edition(corpus), second_edition(corpus)]
     for setting in settings:
-        print(f"{setting.name}: {setting.hidden} units, {setting.epochs} epochs")
+        print(f"{setting.name}: {setting.hidden} units, {setting.epochs} epochs, seed 0")
         found = run(setting, makers)
         for name, (perplexity, speed) in found.items():
             print(f"      {name:12}  perplexity {perplexity:7.3f}  {speed:10,.0f} tokens/s")

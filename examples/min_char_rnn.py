@@ -162,7 +162,9 @@ def main() -> int:
     symbols = sorted(set(text))
     ids = np.array([symbols.index(letter) for letter in text[:100_000]])
     weights = initial_weights(len(symbols), seed=0)
-    print(f"{len(ids):,} letters of the Python manual, {len(symbols)} symbols, hidden {HIDDEN}, window {WINDOW}\n")
+    print(
+        f"{len(ids):,} letters of the Python manual, {len(symbols)} symbols, hidden {HIDDEN}, window {WINDOW}, seed 0\n"
+    )
 
     print("One window, before training and after 200 windows of it (largest difference of any element)")
     trained = train(weights, ids, 200)[1]

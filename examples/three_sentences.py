@@ -122,7 +122,7 @@ def main() -> int:
     wants_quick(__doc__)
     checks = Checks()
 
-    print("The same losses as PyTorch from the same initial weights, at all 100 epochs")
+    print("The same losses as PyTorch from the same initial weights, at all 100 epochs; seed 0")
     for dtype, tolerance in ((np.float64, 1e-10), (np.float32, 1e-4)):
         model = new_network(0, dtype)
         theirs = train_with_pytorch(model)

@@ -131,7 +131,7 @@ def main() -> int:
     checks = Checks()
     text = data.python_manual()
     sentences = Sentences(text[:40_000], 300) if quick else Sentences(text, 2500)
-    print(f"{len(sentences.train):,} sentences to train on, {len(sentences.held_out)} held out")
+    print(f"{len(sentences.train):,} sentences to train on, {len(sentences.held_out)} held out; seed 0")
 
     tg.random.seed(0)
     model = Model(len(sentences.words), 8, 16).astype(np.float64)

@@ -153,7 +153,7 @@ def main() -> int:
     model = WordModel(vocabulary, hidden).astype(np.float64)
     words = corpus[10]
     x, y = words[:-1], words[1:]
-    print(f"{len(corpus):,} sentences, {vocabulary:,} words; gradients on a sentence of {len(y)} words")
+    print(f"{len(corpus):,} sentences, {vocabulary:,} words, seed 10; gradients on a sentence of {len(y)} words")
 
     start = mean_loss(model, corpus[:100])
     checks.close("loss at the start and log of the vocabulary", start, np.log(vocabulary), 0.02)
