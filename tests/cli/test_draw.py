@@ -34,6 +34,7 @@ def _in_a_folder_with_a_cell(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["tinygrad-rnn"])
     Path("my_own_cells.py").write_text(CELL)
+    Path("no_cells.py").write_text("from math import pi\n")
 
 
 @pytest.fixture
@@ -88,6 +89,9 @@ def test_a_picture_is_written_where_it_is_asked_for(capsys):
         ("transformer", "cannot draw 'transformer'; give rnn, lstm, gru, "),
         ("nothing.py:Mine", "there is no file nothing.py"),
         ("my_own_cells.py:Yours", "no class Yours"),
+        ("nothing.py", "there is no such file; give FILE.py:CLASS"),
+        ("my_own_cells.py", "my_own_cells.py:Mine or my_own_cells.py:Fails or my_own_cells.py:Odd"),
+        ("no_cells.py", "write `class Mine(nn.Cell)` in it, and give no_cells.py:Mine"),
         ("my_own_cells.py:Odd", "write def __init__(self, input_size, hidden_size)"),
         ("my_own_cells.py:Fails", "Fails failed in my_own_cells.py, line 14: ZeroDivisionError"),
         ("my_own_cells:Fails", "Fails failed in my_own_cells.py, line 14: ZeroDivisionError"),
@@ -107,3 +111,8 @@ def test_what_is_wrong_is_said_in_one_line(capsys, line, reason):
     assert main(["draw", *line.split()]) == 2
     out, err = capsys.readouterr()
     assert reason in err and err.count("\n") == 1 and not out
+
+
+def test_an_empty_name_is_no_folder(capsys):
+    assert main(["draw", ""]) == 2
+    assert "cannot draw ''" in capsys.readouterr().err

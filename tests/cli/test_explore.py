@@ -22,6 +22,16 @@ class Mine(nn.Cell):
 class Fails(Mine):
     def forward(self, x, h):
         return 1 / 0
+class OneTensor(Mine):
+    def forward(self, x, h):
+        return np.sin(self.mix(x) + h)
+class Grows(Mine):
+    def forward(self, x, h):
+        h = np.sin(self.mix(x) + h)
+        return h, np.concatenate([h, h], axis=0)
+class Flat(Mine):
+    def forward(self, x, h):
+        return h.sum(axis=0), h
 class Odd(nn.Cell):
     def __init__(self):
         super().__init__()
@@ -88,9 +98,21 @@ def test_a_run_gives_a_page_of_what_it_writes_or_reads(capsys):
         ("explore --cell nothing", "give one of rnn, lstm, gru"),
         ("explore mine.py:Mine --cell rnn", "two cells"),
         ("explore mine.py:Fails", "Fails failed in mine.py, line 14: ZeroDivisionError"),
+        ("explore mine.py:OneTensor", "OneTensor, step 0: it returned float32[1, 3]; return a pair"),
+        ("explore mine.py:Grows", "given the state float32[1, 3] and returned the state float32[2, 3]"),
+        ("explore mine.py:Flat", "return one array of shape (batch, features)"),
+        ("explore mine.py", "mine.py:Mine or mine.py:Fails or mine.py:OneTensor"),
+        ("explore --cell mine.py", "mine.py:Mine or mine.py:Fails or mine.py:OneTensor"),
         ("explore mine.py:Odd", "write def __init__(self, input_size, hidden_size)"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(capsys, line, said):
     Path("mine.py").write_text(CELL)
     assert said in refused(capsys, line)
+
+
+def test_an_empty_name_is_no_folder(capsys):
+    assert main(["explore", ""]) == 2
+    assert "cannot explore ''" in capsys.readouterr().err
+    assert main(["explore", "--cell", ""]) == 2
+    assert "cell is ''" in capsys.readouterr().err

@@ -45,7 +45,7 @@ def refused(capsys, line):
     [
         ("lab", "required: FILE.py:CLASS"),
         ("lab nothing.py:Mine", "there is no file nothing.py"),
-        ("lab mine.py", "FILE.py:CLASS"),
+        ("lab mine.py", "a file; give the class in it as well: mine.py:Mine"),
         ("lab mine.py:Yours", "defines no class Yours; its cells are Mine"),
         ("lab mine.py:Other", "Other in mine.py is no cell; write `class Other(nn.Cell)`"),
         ("lab syntax.py:Mine", "syntax.py failed while it was imported: line 2: SyntaxError"),

@@ -10,7 +10,7 @@ import numpy as np
 from .. import nn, train, viz
 from ..core import Tensor, random
 from ..core.errors import ConfigError
-from ..train.cells import BUILT_IN, CellClass, blame, built_in
+from ..train.cells import BUILT_IN, CellClass, blame, built_in, is_own
 from ..train.model import make_cell
 
 # Enough steps to fold, and few enough to be drawn in full.
@@ -36,11 +36,11 @@ def draw(what: str, cell: str | None = None, **options: Any) -> viz.Picture:
         >>> "× 10" in draw("gru").source
         True
     """
-    if Path(what).is_dir():
+    if what and Path(what).is_dir():
         return _draw_run(what, cell, options)
     if cell is not None:
         raise ConfigError(f"--cell goes with the folder of a run, and there is no folder {what}; leave --cell away")
-    if built_in(what) is None and ":" not in what:
+    if built_in(what) is None and not is_own(what):
         names = ", ".join(BUILT_IN)
         raise ConfigError(
             f"cannot draw {what!r}; give {names}, FILE.py:CLASS, MODULE:CLASS or the folder of a run, which must exist"

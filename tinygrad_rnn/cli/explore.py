@@ -11,7 +11,7 @@ import numpy as np
 from .. import nn, train
 from ..core import Tensor, keep_values
 from ..core.errors import ConfigError
-from ..train.cells import BUILT_IN, blame, built_in
+from ..train.cells import BUILT_IN, blame, built_in, is_own
 from ..train.model import make_cell
 from ..viz.page import Page, explore_text, page_of
 
@@ -43,12 +43,12 @@ def explore(what: str | None, text: str | None, cell: str | None, hidden: int | 
         raise ConfigError(f"hidden is {hidden}; give a whole number of at least 1")
     if seed < 0:
         raise ConfigError(f"seed is {seed}; give a whole number of at least 0")
-    if what is not None and Path(what).is_dir():
+    if what and Path(what).is_dir():
         if hidden is not None:
             raise ConfigError(f"--hidden is for a new cell; {what} is a run with cells of its own; leave it away")
         run = train.Run.load(what, train.import_cell(cell) if cell is not None else None)
         return explore_run(run, text, seed, values)
-    if what is not None and built_in(what) is None and ":" not in what:
+    if what is not None and built_in(what) is None and not is_own(what):
         names = ", ".join(BUILT_IN)
         raise ConfigError(
             f"cannot explore {what!r}; give a run's folder, which must exist, or a cell: {names}, FILE.py:CLASS or "
@@ -56,7 +56,7 @@ def explore(what: str | None, text: str | None, cell: str | None, hidden: int | 
         )
     if what is not None and cell is not None:
         raise ConfigError(f"two cells, {what} and --cell {cell}; give one")
-    made = train.import_cell(what or cell or "rnn")
+    made = train.import_cell(next((name for name in (what, cell) if name is not None), "rnn"))
     with blame(made):
         size = _HIDDEN if hidden is None else hidden
         return explore_text("hello" if text is None else text, partial(make_cell, made), size, seed=seed, values=values)

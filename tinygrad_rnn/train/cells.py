@@ -57,6 +57,17 @@ def _letters(name: str) -> str:
     return name.lower().replace("-", "").replace("_", "")
 
 
+def is_own(name: str) -> bool:
+    """Whether a name is that of a file or of a class in a file or module, so that `import_cell` looks for it there.
+
+    Example:
+        >>> from tinygrad_rnn.train.cells import is_own
+        >>> is_own("my_cell.py:Minimal"), is_own("my_cell.py"), is_own("lstm")
+        (True, True, False)
+    """
+    return ":" in name or name.endswith(".py")
+
+
 def import_cell(name: str) -> CellClass:
     """Return the class of a cell; for "FILE.py:CLASS" this executes the file, for "MODULE:CLASS" it imports the module.
 

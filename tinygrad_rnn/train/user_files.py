@@ -54,21 +54,39 @@ def import_class(kind: Kind, name: str, known: str) -> type[Any]:
         Traceback (most recent call last):
         tinygrad_rnn.core.errors.ConfigError: cell is 'transformer'; give rnn, lstm, FILE.py:CLASS or MODULE:CLASS
     """
+    if name.endswith(".py"):
+        raise ConfigError(_of_file_alone(kind, name))
     source, _, class_name = name.rpartition(":")
     if not class_name or not (source.endswith(".py") or _is_module(source)):
         raise ConfigError(f"{kind.what} is {name!r}; give {known}, FILE.py:CLASS or MODULE:CLASS")
     module = _execute(kind, name) if source.endswith(".py") else _import(kind, name)
     found = getattr(module, class_name, None)
     if not isinstance(found, type):
-        fitting = [
-            key for key, value in vars(module).items() if isinstance(value, type) and issubclass(value, kind.base)
-        ]
-        raise ConfigError(
-            f"{source} defines no class {class_name}; its {kind.what}s are {', '.join(fitting) or 'none'}"
-        )
+        fitting = ", ".join(_classes(kind, module)) or "none"
+        raise ConfigError(f"{source} defines no class {class_name}; its {kind.what}s are {fitting}")
     if not issubclass(found, kind.base):
         raise kind.error(f"{class_name} in {source} is no {kind.what}; write `class {class_name}({kind.shown})`")
     return found
+
+
+def _of_file_alone(kind: Kind, file: str) -> str:
+    """Return what to write in place of the name of a file without a class."""
+    if not Path(file).is_file():
+        return f"{kind.what} is {file!r}, but there is no such file; give FILE.py:CLASS"
+    found = [f"{file}:{name}" for name in _classes(kind, _execute(kind, f"{file}:"))]
+    if not found:
+        return f"{file} defines no {kind.what}; write `class Mine({kind.shown})` in it, and give {file}:Mine"
+    return f"{kind.what} is {file!r}, a file; give the class in it as well: {' or '.join(found)}"
+
+
+def _classes(kind: Kind, module: ModuleType) -> list[str]:
+    """Return the names of a module's classes of a kind, those that it only imports if it defines none."""
+    fitting = {
+        key: value
+        for key, value in vars(module).items()
+        if isinstance(value, type) and issubclass(value, kind.base) and value is not kind.base
+    }
+    return [key for key, value in fitting.items() if value.__module__ == module.__name__] or [*fitting]
 
 
 def _is_module(source: str) -> bool:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
 from ... import nn
 from ...core import Node, Tensor, keep_values, random, scope
-from ...core.errors import DataError
+from ...core.errors import CellError, DataError
 from ...core.tree import tree_flatten
 from ...ops import softmax
+from ...scan.checks import describe, matcher, name_of, refuse_step
 from .explore import Page, page_of
 
 LONGEST = 60
@@ -34,6 +36,7 @@ def explore_text(
 
     Raises:
         DataError: if the text is shorter or longer.
+        CellError: if a step does not return an output (batch, features) and a state like the one that it was given.
 
     Source: Karpathy 2015, *The unreasonable effectiveness of recurrent neural networks*, the figure of "hello".
 
@@ -63,7 +66,7 @@ def explore_text(
             one_hot[0, symbols.index(now)] = 1
             x = Tensor(one_hot, requires_grad=True, name=f"x{t}")
             with scope(t):
-                y, state = reader(x, state)
+                y, state = _step(reader, x, state, t)
                 p = softmax(head(y))
                 with scope("loss"):
                     loss = -np.log(p[0, symbols.index(following)])
@@ -82,5 +85,18 @@ def explore_text(
 
 def _width(cell: nn.Cell, input_size: int) -> int:
     """Return the size of a cell's output, by one step."""
-    y, _ = cell(Tensor(np.zeros((1, input_size), np.float32)), cell.initial_state(1))
+    y, _ = _step(cell, Tensor(np.zeros((1, input_size), np.float32)), cell.initial_state(1), 0)
     return int(y.shape[-1])
+
+
+def _step(cell: nn.Cell, x: Tensor, state: Any, t: int) -> tuple[Any, Any]:
+    """Take one step, and raise a CellError unless it returns an array of one row and a state like the one before."""
+    out = cell(x, state)
+    if not isinstance(out, tuple) or len(out) != 2 or not matcher(state)(out[1]):
+        refuse_step(cell, out, state, t)
+    if getattr(out[0], "shape", ())[:-1] != (1,):
+        raise CellError(
+            f"{name_of(cell)}, step {t}: the output of a batch of 1 is {describe(out[0])}; return one array of shape "
+            "(batch, features)"
+        )
+    return out
