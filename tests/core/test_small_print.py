@@ -532,6 +532,8 @@ def test_a_call_with_too_many_arguments_is_no_missing_rule():
     with pytest.raises(TypeError, match="positional arguments") as error:
         np.sum(leaf([1.0]), 0, None, None, False, 1.0)
     assert type(error.value) is TypeError
+    with pytest.raises(TypeError, match=r"^np\.linspace of tensors takes from 2 to 4 positional arguments but 5 were"):
+        np.linspace(leaf([1.0]), 1, 5, True, True)
 
 
 def test_inside_vmap_a_missing_cotangent_names_the_members():

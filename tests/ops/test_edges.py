@@ -293,3 +293,35 @@ def test_scores_of_several_axes_have_the_cross_entropy_of_their_rows():
     scores, classes = np.sin(np.arange(24.0)).reshape(2, 4, 3), np.array([[0, 1, 2, 1], [2, 2, 0, 1]])
     found, expected = nn.cross_entropy(scores, classes), nn.cross_entropy(scores.reshape(8, 3), classes.reshape(8))
     np.testing.assert_allclose(found.item(), expected.item(), rtol=1e-14)
+
+
+@pytest.mark.parametrize("shape", [(3,), (1, 3), (3, 1), (2, 3)])
+@pytest.mark.parametrize("n", [-1, 0, 1, 2])
+def test_only_square_matrices_have_powers(shape, n):
+    for a in (np.ones(shape), tg.Tensor(np.ones(shape), requires_grad=True)):
+        with pytest.raises(np.linalg.LinAlgError):
+            np.linalg.matrix_power(a, n)
+
+
+def test_an_infinity_in_a_matrix_does_not_spoil_its_lowest_powers():
+    a = np.array([[np.inf, 2.0], [3.0, np.nan]])
+    for n in (0, 1):
+        found = np.linalg.matrix_power(tg.Tensor(a, requires_grad=True), n)
+        np.testing.assert_array_equal(found.data, np.linalg.matrix_power(a, n))
+        assert found.requires_grad
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
+def test_a_count_of_what_is_not_zero_has_the_dtype_of_a_norm(dtype):
+    a = np.array([[0, 2], [3, 0], [0, 5]], dtype)
+    found = np.linalg.norm(tg.Tensor(a), 0, axis=0)
+    expected = np.linalg.norm(a, 0, axis=0)
+    assert found.dtype == expected.dtype
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_part_without_an_axis_is_named():
+    joined = [np.ones(2), tg.Tensor(1.0, name="last")]
+    for call in (lambda: np.concatenate(joined), lambda: np.append(*joined, 0)):
+        with pytest.raises(ValueError, match=r"part 1 'last' has no axis.*write part\.reshape\(1\)"):
+            call()

@@ -68,6 +68,14 @@ def test_sigmoid_and_softplus_keep_their_relative_accuracy(x):
     assert tg.softplus(tg.Tensor(x)).item() == pytest.approx(softplus, rel=1e-14, abs=0)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_logsumexp_of_an_infinity_beside_large_numbers_raises_no_flag(dtype):
+    large = float(np.log(np.finfo(dtype).max)) + 5
+    with np.errstate(all="raise", under="ignore"):
+        assert tg.logsumexp(tg.Tensor(np.array([np.inf, large, -large, -np.inf], dtype))).item() == np.inf
+        assert tg.logsumexp(tg.Tensor(np.array([-np.inf, -np.inf], dtype))).item() == -np.inf
+
+
 def test_logsumexp_of_nothing_possible_is_minus_infinity_without_a_gradient():
     x = tg.Tensor([[-np.inf, -np.inf], [-np.inf, 2.0]], requires_grad=True)
     y = tg.logsumexp(x, axis=1)

@@ -110,6 +110,38 @@ def test_the_source_of_a_layer_gives_its_outputs_and_gradients(name, time):
         np.testing.assert_allclose(by_name[a], b.reshape(by_name[a].shape), rtol=1e-10, atol=1e-12, err_msg=a)
 
 
+class Tokens(nn.Cell):
+    """Reads tables by tokens: rows, and elements of one column."""
+
+    def __init__(self, vocabulary, hidden_size):
+        super().__init__()
+        self.hidden_size = hidden_size
+        self.embedding, self.cell = nn.Embedding(vocabulary, 3), nn.GRUCell(3, hidden_size)
+        self.shift = nn.Parameter(np.linspace(-1, 1, 2 * vocabulary).reshape(vocabulary, 2))
+
+    def forward(self, x, h):
+        y, h = self.cell(self.embedding(x), h)
+        return y + self.shift[x, :1], h
+
+
+def test_the_source_of_a_layer_of_tokens_reads_tables_as_one_writes_it():
+    layer = nn.Recurrent(Tokens(7, 5)).astype(np.float64)
+    x = np.array([[1, 6], [1, 1], [3, 0], [6, 3]])
+    y, last = layer(x)
+    weights = np.cos(np.arange(y.size)).reshape(y.shape)
+    (np.sum(y * weights) + np.sum(last * last)).backward()
+    text, space = layer.source(x), {}
+    assert "from tinygrad_rnn" not in text
+    exec(text, space)
+    taken = arguments(space["forward"], layer, x, [np.zeros((2, 5))])
+    found, state, saved = space["forward"](*taken)
+    np.testing.assert_allclose(found, y.data, rtol=1e-12, atol=1e-13)
+    slopes = space["backward"](weights, 2 * state, saved, x, *taken[2:])
+    by_name = dict(zip(returned(space["backward"]), slopes, strict=True))
+    for name, parameter in layer.named_parameters():
+        np.testing.assert_allclose(by_name[f"d_{name.replace('.', '_')}"], parameter.grad, rtol=1e-10, atol=1e-12)
+
+
 def arguments(function, layer, x, states):
     """Return the arguments of a forward function by their names."""
     known = {name.replace(".", "_"): parameter.data for name, parameter in layer.named_parameters()}

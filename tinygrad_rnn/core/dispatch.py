@@ -211,13 +211,12 @@ def _call(function: Callable[..., Any], numpy_function: Any, args: Any, kwargs: 
     try:
         return function(*args, **kwargs)
     except TypeError as error:
-        if (
-            "unexpected keyword argument" not in str(error)
-            or error.__traceback__ is None
-            or error.__traceback__.tb_next
-        ):
-            raise
-        keyword = str(error).split("'")[1]
-        raise NoRuleError(
-            f"np.{_name_of(numpy_function)} with {keyword}= has no rule for tensors; leave it away"
+        text, name = str(error), _name_of(numpy_function)
+        if error.__traceback__ is None or error.__traceback__.tb_next:
+            raise  # not of this call
+        if "unexpected keyword argument" in text:
+            keyword = text.split("'")[1]
+            raise NoRuleError(f"np.{name} with {keyword}= has no rule for tensors; leave it away") from None
+        raise TypeError(
+            f"np.{name} of tensors {text.partition('() ')[2]}; leave away what it has no rule for"
         ) from None

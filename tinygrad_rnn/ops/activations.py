@@ -152,7 +152,7 @@ def _logsumexp_forward(a: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
     a = _floating(a)
     top = np.max(a, axis=axis, keepdims=True, initial=-np.inf)
     top = np.where(np.isfinite(top), top, 0)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", over="ignore"):  # beside an infinity anything may overflow
         out = np.log(np.sum(np.exp(a - top), axis=axis, keepdims=True)) + top
     return out if keepdims else out.reshape([n for i, n in enumerate(out.shape) if i not in axis])
 

@@ -263,7 +263,8 @@ def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> 
     if ord in (np.inf, -np.inf):
         return _extreme(ord)(np.abs(x), axis=axes, keepdims=keepdims)
     if ord == 0:
-        return np.sum(np.not_equal(x, 0) * 1.0, axis=axes, keepdims=keepdims)
+        dtype = x.dtype if x.dtype.kind == "f" else np.float64
+        return np.sum(np.not_equal(x, 0).astype(dtype), axis=axes, keepdims=keepdims)
     if ord == 1:
         return np.sum(np.abs(x), axis=axes, keepdims=keepdims)
     return np.sum(np.abs(x) ** ord, axis=axes, keepdims=keepdims) ** (1.0 / ord)
@@ -299,13 +300,16 @@ def _multi_dot(arrays: Any) -> Any:
 
 @implements(np.linalg.matrix_power)
 def _matrix_power(a: Any, n: int) -> Any:
+    if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
+        raise np.linalg.LinAlgError(f"matrix_power of shape {a.shape}; give square matrices")
     if n < 0:
         a, n = np.linalg.inv(a), -n
-    result: Any = 0 * a + np.eye(a.shape[-1], dtype=a.dtype)  # of the power 0, a tensor whose gradient is zero
-    while n:
+    # Of the power 0, a tensor whose gradient is zero.
+    result = a if n & 1 else np.where(True, np.eye(a.shape[-1], dtype=a.dtype), a)
+    while n > 1:
+        a, n = a @ a, n >> 1
         if n & 1:
             result = result @ a
-        a, n = a @ a if n > 1 else a, n >> 1
     return result
 
 

@@ -188,8 +188,13 @@ def _concatenate(arrays: Any, axis: int | None = 0) -> Any:
     if axis is None:
         parts = [part.ravel() for part in parts]
         axis = 0
-    if not all(part.ndim for part in parts):
-        raise ValueError("concatenate of 0-d tensors; write np.stack")
+    for i, part in enumerate(parts):
+        if not part.ndim:
+            name = f" {part.name!r}" if isinstance(part, Tensor) and part.name else ""
+            raise ValueError(
+                f"concatenate: part {i}{name} has no axis to join along; write part.reshape(1), or np.stack where all "
+                "parts are numbers"
+            )
     return concatenate(*parts, axis=normalize_axis_index(axis, parts[0].ndim))
 
 

@@ -164,12 +164,14 @@ def runner(name: str | None) -> Run:
         if current().debug:  # which names the user's own line
             return run_eager
         if running_levels():
-            return _run_members
+            return partial(_run_members, _engines["numpy"], True)
         return partial(_run_compiled, _engines["native" if has_native() else "numpy"], True)
-    return partial(_run_compiled, _engines[name], False)
+    return partial(_run_members if running_levels() else _run_compiled, _engines[name], False)
 
 
 def _run_members(
+    engine: Engine,
+    fall_back: bool,
     step: Any,
     init: Any,
     xs: Any,
@@ -202,7 +204,7 @@ def _run_members(
 
     start = tree_map(lambda leaf: lift(leaf, levels), init)
     ys, states, final = _run_compiled(
-        _engines["numpy"], True, of_members, start, tree_map(in_front, xs), time, reverse, keep_states
+        engine, fall_back, of_members, start, tree_map(in_front, xs), time, reverse, keep_states
     )
     return behind(ys), behind(states) if keep_states else None, lowered(final)
 
@@ -264,10 +266,7 @@ def _run_compiled(
     drawn = _draw(found.draws, time, reverse)
     lifted = prepared(found.step, engine.prepare)
     constants = lifted.constants(found.captured)
-    # What is captured inside vmap belongs to many loops, none of which can be run by itself.
-    origin = None
-    if not any(isinstance(value, Stacked) for value in found.captured):
-        origin = Origin(step, structure, x_structure, states_too, carried, len(drawn), found.captured)
+    origin = Origin(step, structure, x_structure, states_too, carried, len(drawn), found.captured)
     ys, last = run(lifted.step, leaves, [*x_leaves, *drawn], constants, time, reverse, engine.compile, origin)
     nest = tree_unflatten(found.y_structure, ys)
     final = tree_unflatten(structure, last)

@@ -19,7 +19,19 @@ from .passes.schedule import Schedule
 from .passes.simplify import simplify
 from .places import Place, Places
 from .step import Edge, Step, described, spec_at
-from .text import Names, code_of, dtype_text, literal_text, number_text, shape_text, statements, view_texts, widened
+from .text import (
+    Names,
+    code_of,
+    dtype_text,
+    gather_text,
+    literal_text,
+    number_text,
+    scatter_texts,
+    shape_text,
+    statements,
+    view_texts,
+    widened,
+)
 
 # These give a tuple, also of a single result.
 _TUPLES = frozenset({"unstack", "split", "scan"})
@@ -203,7 +215,7 @@ class LoopText:
             start = stop
 
     def _emit_other(self, node: Node, edges: list[Edge], a: list[str], out: str) -> None:
-        call = self._call(node, a, node.params)
+        call = self._call(node, a, node.params, self.body)
         if len(edges) == 1 and node.operation not in _TUPLES:
             self.body.append(f"{out}[...] = {call}")
             return
@@ -212,8 +224,13 @@ class LoopText:
         self.body.append(f"results = {call}")
         self.body += [f"{self._text(edge)}[...] = results[{i}]" for i, edge in enumerate(edges)]
 
-    def _call(self, node: Node, a: list[str], params: dict[str, Any]) -> str:
-        """Return the call of a primitive on arrays."""
+    def _call(self, node: Node, a: list[str], params: dict[str, Any], lines: list[str]) -> str:
+        """Return the call of a primitive on arrays, behind what has to stand in lines before it."""
+        if node.operation == "getitem" and len(a) > 1:
+            return gather_text(node, a)
+        if node.operation == "scatter_add" and len(a) > 1 and self.lifted is not None:
+            lines += scatter_texts(node, a, out := self.name("scattered"))
+            return out
         primitive = node.primitive
         assert isinstance(primitive, Primitive)
         texts = {key: literal_text(value) for key, value in params.items()}
@@ -248,7 +265,7 @@ class LoopText:
             out = f", out=empty(({rows}, {spec.shape[-1]}), {dtype_text(spec)})" if self.lifted is None else ""
             texts = [f"np.matmul({names[0]}.reshape({rows}, {inner}), {names[1]}{out}).reshape{shape}"]
         else:
-            texts = self._texts_over_time(node, parents, names, over)
+            texts = self._texts_over_time(node, parents, names, over, lines)
             if len(node.specs) > 1:
                 lines.append(f"results = {texts[0]}")
                 texts = [f"results[{i}]" for i in range(len(node.specs))]
@@ -261,7 +278,7 @@ class LoopText:
             self._places[edge] = Place(name, "t" if shift else None, not is_view(node), not node.specs[slot].shape)
 
     def _texts_over_time(
-        self, node: Node, parents: Sequence[Edge | None], names: list[str], over: list[bool]
+        self, node: Node, parents: Sequence[Edge | None], names: list[str], over: list[bool], lines: list[str]
     ) -> list[str]:
         params, shift = dict(node.params), any(over)
         if shift and is_elementwise(node):
@@ -281,7 +298,7 @@ class LoopText:
             return [f"np.concatenate([{', '.join(names)}], axis={params['axis']})"]
         if is_reduction(node):
             return [f"np.{node.operation}({names[0]}, axis={params['axis']}, keepdims={params['keepdims']})"]
-        return [self._call(node, names, params)]
+        return [self._call(node, names, params, lines)]
 
     def _is_spent(self, edge: Edge, reader: Node) -> bool:
         """Whether a value that was computed for all steps is read by one operation alone, which can take its place."""

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..core import Node, Spec
+from ..ops.indexing import _ARRAY
 from .families import index_text, is_reduction
 
 _RESERVED = frozenset({"t", "time", "np", "saved", "bool", "results", "empty"})
@@ -60,6 +61,28 @@ def literal_text(value: Any) -> str | None:
     if value is None or value is Ellipsis or type(value) in (bool, int, str, slice):
         return repr(value)
     return number_text(value) if type(value) is float else None
+
+
+def gather_text(node: Node, a: list[str]) -> str:
+    """Return the text that reads elements of an array by index arrays: the array and they are the operands."""
+    return f"{a[0]}[{_gathering(node, a)}]"
+
+
+def scatter_texts(node: Node, a: list[str], out: str) -> list[str]:
+    """Return the lines that add elements up where index arrays say, in a new array.
+
+    Args:
+        node: the operation.
+        a: what to add, and the index arrays.
+        out: the name of the new array.
+    """
+    key = a[1] if node.params["index"] == (_ARRAY,) else f"np.s_[{_gathering(node, a)}]"
+    return [f"{out} = np.zeros({node.specs[0].shape}, {dtype_text(node.specs[0])})", f"np.add.at({out}, {key}, {a[0]})"]
+
+
+def _gathering(node: Node, a: list[str]) -> str:
+    rest = iter(a[1:])
+    return ", ".join([next(rest) if part is _ARRAY else index_text(part) for part in node.params["index"]])
 
 
 def widened(name: str, ndim: int, own: int) -> str:
