@@ -11,7 +11,8 @@ The paper found no variant significantly better than V, CIFG and NP about as goo
 activation to be what an LSTM cannot do without. Each of these is a claim here, on each task. "Worse" is an exact rank
 test of the test errors against those of V with p at most 0.05 after Holm's correction for the eight comparisons of a
 task. Five seeds could not tell eight comparisons apart, since the least p is 8 · 2/252 = 0.063, so there are six. Where
-nothing is told there may still be a difference: the interval of the shift, 95 % for one comparison, is printed beside.
+nothing is told there may still be a difference: the interval of the shift, 95 % for one comparison, is printed beside,
+and about how many seeds would tell a difference as large as the one that was seen.
 
 Three of the ten claims do not hold here, and are printed as FAIL. Without output activation, half of the seeds fail on
 continual Reber and the others hardly make an error, which six seeds cannot tell from V; on the chorales there is
@@ -34,7 +35,7 @@ from table_chorales import made_up
 
 from tinygrad_rnn import nn, train
 from tinygrad_rnn.data import tasks
-from tinygrad_rnn.lab.statistics import LEVEL, holm, rank_test, ranks, shift
+from tinygrad_rnn.lab.statistics import LEVEL, holm, rank_test, ranks, seeds_to_tell, shift
 
 WORSE, BETTER, NEITHER = "worse", "better", "no difference told"
 
@@ -90,6 +91,9 @@ def answers(found: dict[str, list[float]]) -> dict[str, str]:
             moved = shift(found[name], found["V"])
             told[name] = NEITHER if ps[name] > LEVEL else BETTER if moved.probability > 0.5 else WORSE
             line += f"  above V by {moved.low:.4f} to {moved.high:.4f}  p {ps[name]:.4f}  {told[name]}"
+            if told[name] == NEITHER and moved.probability != 0.5:
+                seeds = seeds_to_tell(moved, len(found[name]), 0.0, len(others))
+                line += f"; if the difference is as seen, about {seeds} seeds would tell it"
         print(line)
     return told
 
