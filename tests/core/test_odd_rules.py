@@ -7,7 +7,9 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn
-from tinygrad_rnn.core.errors import GraphError, NonFiniteError, NoRuleError
+from tinygrad_rnn.core import Spec
+from tinygrad_rnn.core.errors import GraphError, NonFiniteError, NoRuleError, ShapeError
+from tinygrad_rnn.core.explain import whole
 from tinygrad_rnn.core.modes import Modes, again, user_line
 from tinygrad_rnn.core.names import LocalNames
 
@@ -206,3 +208,14 @@ def test_the_second_run_of_a_checkpoint_may_differ_by_rounding_alone(size):
     shift += far
     with pytest.raises(GraphError, match="other values"):
         np.sum(y).backward()
+
+
+def test_a_cotangent_of_fewer_axes_than_its_argument_is_refused_by_its_shape():
+    short = tg.Primitive("short", lambda a: a)
+    short.defvjp(lambda g, out, a: np.ones(4))
+    with pytest.raises(ShapeError, match=r"cotangent of shape \(4,\) for an argument of shape \(1, 3\)"):
+        short(leaf(np.ones((1, 3)))).backward(np.ones((1, 3)))
+
+
+def test_what_explain_tells_of_a_cotangent_has_the_dtype_of_the_argument():
+    assert whole(np.ones(2), Spec((2,), np.dtype(np.float32))).dtype == np.float32

@@ -353,6 +353,8 @@ def test_what_is_not_a_number_is_replaced_as_numpy_does():
         y.backward(np.ones(4))
         np.testing.assert_array_equal(x.grad, [0, 0, 0, 1])
         np.testing.assert_array_equal(tg.jvp(np.nan_to_num, (a,), (np.ones(4),))[1].data, [0, 0, 0, 1])
+    with pytest.raises(TypeError, match="positional"):  # where NumPy has `copy`
+        np.nan_to_num(x, False)
 
 
 def test_numbers_win_over_nan_in_fmax_and_fmin_and_so_does_their_gradient():
