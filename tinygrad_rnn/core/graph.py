@@ -16,6 +16,9 @@ from .tensor import Tensor
 class Graph:
     """The nodes that some tensors came from, in the order in which they were made.
 
+    Args:
+        outputs: (node, output) for each result; `Graph.of` takes tensors.
+
     Attributes:
         nodes: parents before children.
         outputs: (node, output) for each result.

@@ -49,6 +49,17 @@ class Spec:
     """Shape and dtype of an array, without its value.
 
     A gradient rule gets one in place of each argument that its primitive does not save.
+
+    Args:
+        shape: the length of each axis.
+        dtype: of the elements.
+
+    Example:
+        >>> import numpy as np
+        >>> import tinygrad_rnn as tg
+        >>> spec = tg.Spec((2, 3), np.dtype(np.float32))
+        >>> spec, spec.ndim, spec.size
+        (float32[2, 3], 2, 6)
     """
 
     __slots__ = ("dtype", "shape")
@@ -139,6 +150,13 @@ class Node:
         modes: the modes that were in force; in debug mode with the user's line.
         watches: what users attached to its outputs, by output; None while there is nothing.
         numbers: of a freed node, the Python numbers among its arguments, None for each of the others.
+
+    Example:
+        >>> import tinygrad_rnn as tg
+        >>> x = tg.Tensor([1.0, 2.0], requires_grad=True, name="x")
+        >>> node = (3 * x).node
+        >>> node, node.parents, node.args[0]
+        (<multiply float64[2]>, (None, <leaf 'x' float64[2]>), 3)
     """
 
     __slots__ = (

@@ -126,7 +126,11 @@ class Primitive:
     def pull(
         self, gs: Sequence[Any], outs: Sequence[Any], args: Sequence[Any], needs: Sequence[bool], params: Any
     ) -> Any:
-        """Return the cotangents of all arguments by whichever rule was declared."""
+        """Return the cotangents of all arguments by whichever rule was declared.
+
+        Raises:
+            NoRuleError: if none was.
+        """
         if self.vjp_rules is not None:
             return [
                 rule(gs[0], outs[0], *args, **params) if need else None
@@ -137,7 +141,11 @@ class Primitive:
         return self._joint_vjp(gs, outs, args, needs, **params)
 
     def push(self, tangents: Sequence[Any], outs: Sequence[Any], args: Sequence[Any], params: Any) -> tuple[Any, ...]:
-        """Return the tangents of all results by whichever rule was declared; None where a result does not move."""
+        """Return the tangents of all results by whichever rule was declared; None where a result does not move.
+
+        Raises:
+            NoRuleError: if none was.
+        """
         if self.jvp_rules is not None:
             total = None
             for rule, tangent in zip(self.jvp_rules, tangents, strict=True):
@@ -321,6 +329,12 @@ add_up.defjvp_joint(_add_up_jvp)
 
 def implements(*functions: Any) -> Callable[[Rule], Rule]:
     """Make a function the implementation of NumPy functions (or methods of ufuncs) on tensors.
+
+    Args:
+        functions: of NumPy; for a method of a ufunc a pair, as in `(np.add, "reduce")`.
+
+    Returns:
+        A decorator, which gives the function back as it is.
 
     Example:
         >>> import numpy as np

@@ -105,7 +105,15 @@ def value_and_grad(function: Callable[..., Any], argnums: int | tuple[int, ...] 
 
 
 def grad(function: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
-    """Return the gradient of a function whose value has one element; see `value_and_grad`.
+    """Return the gradient of a function whose value has one element.
+
+    Args:
+        function: takes nests of arrays or tensors, returns a tensor of one element.
+        argnums: the argument to differentiate by, or several in a tuple.
+
+    Returns:
+        A function of the same arguments: a nest like the argument, or a tuple of them. It raises what that of
+        `value_and_grad` raises.
 
     Example:
         >>> import tinygrad_rnn as tg
@@ -127,6 +135,9 @@ def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any
     Returns:
         The value, and a function that takes a cotangent (a nest like the value) and returns a tuple with a nest for
         each argument.
+
+    Raises:
+        CotangentError: from that function, if the cotangent has not the structure and shapes of the value.
 
     Example:
         >>> import tinygrad_rnn as tg
@@ -296,6 +307,16 @@ def _columns(run: Call) -> list[list[Any]]:
 
 def hessian(function: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
     """Return the Hessian of a function whose value has one element: the Jacobian of its gradient.
+
+    Args:
+        function: takes nests of arrays or tensors, returns a tensor of one element.
+        argnums: the argument to differentiate by, or several in a tuple.
+
+    Returns:
+        A function of the same arguments; for an argument of shape s, a tensor of shape (*s, *s).
+
+    Raises:
+        DtypeError: when called, if an argument to differentiate by holds integers.
 
     Example:
         >>> import numpy as np

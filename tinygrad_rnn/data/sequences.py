@@ -45,6 +45,12 @@ def pad(sequences: Iterable[ArrayLike], value: float = 0) -> tuple[Array, Length
 class PaddedBatches:
     """The batches that `padded_batches` makes, in order or by index, so that a run resumes in the middle of an epoch.
 
+    Args:
+        arrays: the sequences, each (time, ...).
+        batch_size: sequences in a batch.
+        order: places in `arrays`, in the order in which batches take them.
+        value: what stands behind the end of a sequence.
+
     Example:
         >>> from tinygrad_rnn import data
         >>> batches = data.padded_batches([[1, 2], [3], [4, 5, 6]], batch_size=2)

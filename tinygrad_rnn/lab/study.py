@@ -43,6 +43,12 @@ class Report:
         rows: all that was found.
         verdict: the five sentences.
         text: the summary.
+
+    Example:
+        >>> from tinygrad_rnn import lab
+        >>> report = lab.run("my_cell.py:MyCell", budget="10m")  # doctest: +SKIP
+        >>> report.folder  # doctest: +SKIP
+        PosixPath('lab/1')
     """
 
     folder: Path

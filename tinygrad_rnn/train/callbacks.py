@@ -20,7 +20,17 @@ Say = Callable[[str], None]
 
 
 class Progress(Callback):
-    """A bar with loss, bits a character, characters a second and the time left; only where a terminal shows it."""
+    """A bar with loss, bits a character, characters a second and the time left; only where a terminal shows it.
+
+    Example:
+        >>> import numpy as np
+        >>> from tinygrad_rnn import data, nn, optim, train
+        >>> model = train.CharModel(3, nn.RNNCell, train.Config(hidden=4, embedding=2))
+        >>> streams = data.Streams(np.tile([0, 1, 2], 20), batch_size=2, seq_len=5)
+        >>> called = [train.Progress()]
+        >>> trainer = train.Trainer(model, streams, optim.Adam(model.parameters()), callbacks=called)
+        >>> trainer.fit()
+    """
 
     def __init__(self) -> None:
         self._bar: Any = None
@@ -62,6 +72,17 @@ class Evaluate(Callback):
 
     Raises:
         ConfigError: if `times` is no positive integer.
+
+    Example:
+        >>> import numpy as np
+        >>> from tinygrad_rnn import data, nn, optim, train
+        >>> model = train.CharModel(3, nn.RNNCell, train.Config(hidden=4, embedding=2))
+        >>> streams = data.Streams(np.tile([0, 1, 2], 20), batch_size=2, seq_len=5)
+        >>> called = [train.Evaluate(streams)]
+        >>> trainer = train.Trainer(model, streams, optim.Adam(model.parameters()), callbacks=called)
+        >>> trainer.fit()
+        >>> [row["step"] for row in trainer.history] == [len(streams)]
+        True
     """
 
     def __init__(self, batches: Batches, times: int = 1, say: Say | None = None) -> None:
@@ -136,6 +157,19 @@ class Metrics(_PerRow):
 
     Args:
         folder: where the two files are written.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from tinygrad_rnn import data, nn, optim, train
+        >>> model = train.CharModel(3, nn.RNNCell, train.Config(hidden=4, embedding=2))
+        >>> streams = data.Streams(np.tile([0, 1, 2], 20), batch_size=2, seq_len=5)
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> called = [train.Evaluate(streams), train.Metrics(folder)]
+        >>> trainer = train.Trainer(model, streams, optim.Adam(model.parameters()), callbacks=called)
+        >>> trainer.fit()
+        >>> sorted(path.name for path in folder.iterdir())
+        ['loss.svg', 'metrics.csv']
     """
 
     def __init__(self, folder: Path) -> None:
@@ -169,6 +203,17 @@ class Sample(_PerRow):
     Args:
         sample: returns a text; called with the number of the step, so that it can be the same after resuming.
         say: told the text.
+
+    Example:
+        >>> import numpy as np
+        >>> from tinygrad_rnn import data, nn, optim, train
+        >>> model = train.CharModel(3, nn.RNNCell, train.Config(hidden=4, embedding=2))
+        >>> streams = data.Streams(np.tile([0, 1, 2], 20), batch_size=2, seq_len=5)
+        >>> sample = train.Sample(lambda step: f"after step {step}", lambda text: print(text.strip()))
+        >>> called = [train.Evaluate(streams), sample]
+        >>> trainer = train.Trainer(model, streams, optim.Adam(model.parameters()), callbacks=called)
+        >>> trainer.fit()
+        after step 5
     """
 
     def __init__(self, sample: Callable[[int], str], say: Say) -> None:
@@ -190,6 +235,18 @@ class SaveCheckpoint(Callback):
 
     Raises:
         ConfigError: if `seconds` or `share` is outside its range.
+
+    Example:
+        >>> import numpy as np
+        >>> from tinygrad_rnn import data, nn, optim, train
+        >>> model = train.CharModel(3, nn.RNNCell, train.Config(hidden=4, embedding=2))
+        >>> streams = data.Streams(np.tile([0, 1, 2], 20), batch_size=2, seq_len=5)
+        >>> steps = []
+        >>> called = [train.SaveCheckpoint(lambda trainer: steps.append(trainer.step))]
+        >>> trainer = train.Trainer(model, streams, optim.Adam(model.parameters()), callbacks=called)
+        >>> trainer.fit()
+        >>> steps[0], steps[-1] == len(streams)
+        (0, True)
     """
 
     def __init__(self, save: Callable[[Trainer], None], seconds: float = 10.0, share: float = 0.02) -> None:
@@ -253,6 +310,16 @@ class Picture(Callback):
 
     Args:
         draw: draws it.
+
+    Example:
+        >>> import numpy as np
+        >>> from tinygrad_rnn import data, nn, optim, train
+        >>> model = train.CharModel(3, nn.RNNCell, train.Config(hidden=4, embedding=2))
+        >>> streams = data.Streams(np.tile([0, 1, 2], 20), batch_size=2, seq_len=5)
+        >>> called = [train.Picture(lambda: print("drawn"))]
+        >>> trainer = train.Trainer(model, streams, optim.Adam(model.parameters()), callbacks=called)
+        >>> trainer.fit()
+        drawn
     """
 
     def __init__(self, draw: Callable[[], None]) -> None:

@@ -47,6 +47,12 @@ class Checkpoint:
         step: the training step after which it was written.
         weights: the model's parameters and buffers by name.
         record: everything else: a nest of dicts (with str keys), lists, JSON scalars and arrays.
+
+    Example:
+        >>> import numpy as np
+        >>> from tinygrad_rnn import train
+        >>> train.Checkpoint(3, {"w": np.ones(2)}, {"lr": 0.1}).step
+        3
     """
 
     step: int

@@ -100,6 +100,11 @@ def resume(
         CheckpointError: if the folder is no run, or every checkpoint in it is damaged.
         ConfigError: if the cell's class is needed and not given.
         DataError: if the text is not the one that the run began with.
+
+    Example:
+        >>> from tinygrad_rnn import train
+        >>> run, trainer = train.resume("runs/mine", epochs=20)  # doctest: +SKIP
+        >>> trainer.fit()  # doctest: +SKIP
     """
     run, training = open_run(Path(folder), cell)
     text, source = _read(file if file is not None else run.source.file)

@@ -35,6 +35,14 @@ class Point:
         seconds: of training so far, without those of scoring.
         train_loss: mean loss since the point before.
         validation: the score on the validation sequences.
+
+    Example:
+        >>> from tinygrad_rnn import nn, train
+        >>> from tinygrad_rnn.data import tasks
+        >>> make = lambda features: nn.RNNCell(features, 4)
+        >>> trial = train.solve(tasks.Parity(length=3), make, steps=4, lr=0.01, scorings=2)
+        >>> [point.step for point in trial.curve]
+        [2, 4]
     """
 
     step: int
@@ -63,6 +71,14 @@ class Trial:
         sequences_to_solve: training sequences before the first validation score that solves the task, or None.
         failure: why training ended before its last step; None if it did not.
         weights: `state_dict()` of the `TaskModel` at the best validation score.
+
+    Example:
+        >>> from tinygrad_rnn import nn, train
+        >>> from tinygrad_rnn.data import tasks
+        >>> make = lambda features: nn.RNNCell(features, 4)
+        >>> trial = train.solve(tasks.Parity(length=3), make, steps=4, lr=0.01, scorings=2)
+        >>> trial.steps, trial.solved, len(trial.curve)
+        (4, False, 2)
     """
 
     task: str
