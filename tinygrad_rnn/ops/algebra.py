@@ -304,12 +304,13 @@ def _matrix_power(a: Any, n: int) -> Any:
         raise np.linalg.LinAlgError(f"matrix_power of shape {a.shape}; give square matrices")
     if n < 0:
         a, n = np.linalg.inv(a), -n
-    # Of the power 0, a tensor whose gradient is zero.
-    result = a if n & 1 else np.where(True, np.eye(a.shape[-1], dtype=a.dtype), a)
-    while n > 1:
-        a, n = a @ a, n >> 1
+    if n == 0:
+        return np.where(True, np.eye(a.shape[-1], dtype=a.dtype), a)  # a tensor whose gradient is zero
+    result: Any = None
+    while n:
         if n & 1:
-            result = result @ a
+            result = a if result is None else result @ a
+        a, n = a @ a if n > 1 else a, n >> 1
     return result
 
 
