@@ -150,6 +150,7 @@ KEPT = {
     "the array": lambda array: array,
     "a part of it": lambda array: array[1:],
     "a memory view": memoryview,
+    "a view of the memory below it": lambda array: memoryview(array.base),
 }
 
 

@@ -80,7 +80,7 @@ def sweep(
     debugging = current().debug
     wanted = {node for node, _ in targets or ()}
     found: dict[Edge, Any] = {}
-    deposits: list[tuple[Watch, Any, bool]] = []
+    deposits: list[tuple[Watch, list[Any], bool]] = []
     totals = Totals(wrap)
     cotangents, add = totals.cotangents, totals.add
     for root, slot, seed in seeds:
@@ -99,7 +99,7 @@ def sweep(
                     if watch.hooks:
                         gs[slot] = run_hooks(watch, gs[slot], node.specs[slot], wrap)
                     if watch.keeps_grad and targets is None:
-                        deposits.append((watch, gs[slot], _key(node, slot) in totals.owned and not watch.hooks))
+                        deposits.append((watch, [gs[slot]], _key(node, slot) in totals.owned and not watch.hooks))
         if node in wanted:
             found.update({(node, slot): cotangent for slot, cotangent in enumerate(gs) if cotangent is not None})
         primitive, parents = node.primitive, node.parents
@@ -150,25 +150,23 @@ def sweep(
 
     gs, g, pulled, every = [], None, None, None
     with _depositing:  # several threads may add to one parameter
-        for watch, cotangent, is_owned in deposits:
+        for watch, held, is_owned in deposits:
             if watch.grad is not None:
-                watch.grad = np.asarray(watch.grad + cotangent)
+                watch.grad = np.asarray(watch.grad + held[0])
             else:
-                watch.grad = cotangent if is_owned or _is_ours(cotangent) else np.array(cotangent)
+                watch.grad = held[0] if is_owned or _is_ours(held) else np.array(held[0])
     return [found.get(target) for target in targets or ()]
 
 
-def _is_ours(array: Array) -> bool:
-    """Whether nothing refers to an array but the deposit it stands in, so that a leaf may own it without a copy.
+def _is_ours(held: list[Array]) -> bool:
+    """Whether nothing refers to an array but the list it stands in, so that a leaf may own it without a copy.
 
-    References: the deposit, the two variables that it is called here and there, and the argument of the count. The base
-    of an array may be memory that is lent to it alone, and says so: references to it are the array, a variable and the
-    argument.
+    The base of an array may be memory that is lent to it alone, and says so. References that count are the list, or the
+    array, and the argument of the count. No variable stands between: some versions of Python count it, others do not.
     """
-    base = array.base
-    if not array.flags.writeable or sys.getrefcount(array) > 4:
+    if not held[0].flags.writeable or sys.getrefcount(held[0]) > 2:
         return False
-    return base is None or (getattr(base, "is_lent", False) and sys.getrefcount(base) <= 3)
+    return held[0].base is None or (getattr(held[0].base, "is_lent", False) and sys.getrefcount(held[0].base) <= 2)
 
 
 def saved_as_tensors(node: Node, args: Any, outs: Any, wrap: Wrap) -> tuple[list[Any], list[Any]]:
