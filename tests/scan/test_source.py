@@ -212,6 +212,23 @@ def test_several_outputs_and_nested_states_have_names_of_their_own():
         np.testing.assert_allclose(a, b.data)
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+def test_names_that_the_text_needs_for_itself_are_changed(reverse):
+    def step(x, s):
+        len, range, empty = np.tanh(s + x), s * x, np.sin(x)
+        reversed = time = len + range * empty
+        return reversed, time * 0.5
+
+    init, xs, space = np.zeros(2), np.ones((4, 2)), {}
+    exec(source(step, init, xs, reverse=reverse), space)
+    y, _, saved = space["forward"](xs, init)
+    x = tg.Tensor(xs, requires_grad=True)
+    expected, _ = scan(step, init, x, reverse=reverse, engine="eager")
+    np.testing.assert_allclose(y, expected.data, rtol=1e-12)
+    np.sum(expected).backward()
+    np.testing.assert_allclose(space["backward"](np.ones((4, 2)), np.zeros(2), saved, xs)[0], x.grad, rtol=1e-12)
+
+
 def test_plain_calls_give_no_names():
     layer = nn.GRU(2, 3)
     layer.source(np.ones((2, 1, 2), np.float32))

@@ -15,7 +15,7 @@ from ..core import Node, Spec
 from ..ops.indexing import _ARRAY
 from .families import index_text, is_reduction
 
-_RESERVED = frozenset({"t", "time", "np", "saved", "bool", "results", "empty"})
+_RESERVED = frozenset({"t", "time", "np", "saved", "bool", "len", "range", "reversed", "results", "empty"})
 
 
 class Names:
