@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from .errors import GraphError
@@ -102,9 +103,21 @@ def _unflatten(treedef: TreeDef, rest: Any) -> Any:
         return None
     children = [_unflatten(child, rest) for child in treedef.children]
     if issubclass(kind, dict):
-        return kind(zip(treedef.keys, children, strict=True))
+        return dict_of(kind, zip(treedef.keys, children, strict=True))
     make: Any = kind
     return make(*children) if hasattr(kind, "_fields") else make(children)
+
+
+def dict_of(kind: Any, pairs: Iterable[tuple[Any, Any]]) -> Any:
+    """Return a dict of some class with these keys and values; a `defaultdict` has no default.
+
+    Example:
+        >>> from collections import defaultdict
+        >>> from tinygrad_rnn.core.tree import dict_of
+        >>> dict_of(defaultdict, [("h", 1)])
+        defaultdict(None, {'h': 1})
+    """
+    return kind(None, pairs) if issubclass(kind, defaultdict) else kind(pairs)
 
 
 def tree_map(function: Callable[..., Any], nest: Any, *more: Any) -> Any:

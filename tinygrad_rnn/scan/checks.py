@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core import Tensor, errors
-from ..core.tree import tree_flatten, tree_map
+from ..core.tree import dict_of, tree_flatten, tree_map
 
 Matcher = Callable[[Any], bool]
 
@@ -122,7 +122,7 @@ def settled(state: Any, like: Any) -> Any:
     if isinstance(state, dict) and state.keys() == like.keys():
         pairs = [(key, settled(state[key], part)) for key, part in like.items()]
         same = all(a is b and key == other for (key, a), (other, b) in zip(pairs, state.items(), strict=True))
-        return state if same else kind(pairs)
+        return state if same else dict_of(kind, pairs)
     if isinstance(state, (tuple, list)) and len(state) == len(like):
         parts = [settled(child, part) for child, part in zip(state, like, strict=True)]
         if all(a is b for a, b in zip(parts, state, strict=True)):

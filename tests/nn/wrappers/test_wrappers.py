@@ -1,6 +1,8 @@
 """Wrappers compute what their papers say, in training and without, and say what they cannot wrap."""
 
 import re
+from collections import OrderedDict, defaultdict
+from functools import partial
 
 import numpy as np
 import pytest
@@ -81,6 +83,29 @@ def test_a_layer_takes_a_state_with_keys_in_another_order():
     assert list(state) == ["kept", "moving"]
     np.testing.assert_array_equal(state["kept"].data, given_in["kept"])
     assert layer.step(np.ones((1, 2)), given_in)[1]["moving"].data.max() == 1
+
+
+class OfKind(Pair):
+    def __init__(self, make):
+        super().__init__(2, 3)
+        self.make = make
+
+    def initial_state(self, batch_size):
+        return self.make(**super().initial_state(batch_size))
+
+    def forward(self, x, state):
+        y, after = super().forward(x, state)
+        return y, self.make(**after)
+
+
+@pytest.mark.parametrize("make", [OrderedDict, partial(defaultdict, list)])
+@pytest.mark.parametrize("engine", ["eager", "numpy"])
+def test_a_state_may_be_a_dict_of_another_class(make, engine):
+    cell = OfKind(make)
+    _, state = nn.Recurrent(cell, engine=engine)(np.ones((4, 1, 2)))
+    assert type(state) is type(make()) and list(state) == ["kept", "moving"]
+    np.testing.assert_array_equal(state["moving"].data, np.full((1, 1, 3), 4.0))
+    assert list(cell(np.ones((1, 2)), cell.initial_state(1))[1]) == ["kept", "moving"]
 
 
 def test_zoneout_lets_a_time_go_on():
