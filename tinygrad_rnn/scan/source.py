@@ -15,7 +15,8 @@ from ..core.tree import tree_flatten, tree_map
 from . import derive
 from .checks import name_of
 from .compiled import needs
-from .numpy_engine import LoopText, simplified
+from .loop_text import LoopText
+from .numpy_engine import simplified
 from .passes.lift import Lifted
 from .passes.merge import merge
 from .prepare import prepared
