@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_rnn as tg
-from tinygrad_rnn import viz
+from tinygrad_rnn import nn, viz
 from tinygrad_rnn.viz.cell.model import SUBSCRIPT, TEXT_SIZE, Arrow, Cross, Line, Shape, Text
 from tinygrad_rnn.viz.cell.naming import boxes_of, overlap
 from tinygrad_rnn.viz.cell.order import ordered
 from tinygrad_rnn.viz.cell.rails import problem_of
 from tinygrad_rnn.viz.cell.reading import symbols_of_step
+from tinygrad_rnn.viz.cell.tiers import in_tiers
 
 CROSSINGS = {
     "coupled_lstm": 1,
@@ -179,6 +180,40 @@ def test_what_is_wider_than_a_column_is_drawn_with_less_room_between(monkeypatch
     wide = drawn()
     assert wide.width > 80 and close.width < 0.9 * wide.width and close.height <= wide.height
     assert TEXT_SIZE * SUBSCRIPT * min(1.0, 80 / close.width) / POINT >= 5
+
+
+def test_a_layer_stands_above_the_one_that_it_reads_where_one_row_is_too_wide(monkeypatch):
+    monkeypatch.setattr("tinygrad_rnn.viz.cell.arrange._SEEDS", 2)
+    monkeypatch.setattr("tinygrad_rnn.viz.cell.arrange._CHANGES", 4)
+    cells = [nn.LSTMCell(4, 4), nn.LSTMCell(4, 4)]
+
+    def step(x, states):
+        x, first = cells[0](x, states[0])
+        x, second = cells[1](x, states[1])
+        return x, (first, second)
+
+    row = np.ones((1, 4))
+    figure = viz.draw_cell(step, row, (((row, row),) * 2)).figure
+    check(figure)
+    gates = sorted(shape.centre[1] for shape in figure.of(Shape) if shape.kind == "gate")
+    assert gates == [gates[0]] * 4 + [gates[-1]] * 4 and gates[0] < gates[-1]
+    assert [line.is_rail for line in figure.of(Line)].count(True) == 2
+    assert TEXT_SIZE * SUBSCRIPT * min(1.0, 80 / figure.width) / POINT >= 5
+
+
+def test_what_reads_a_gate_is_in_no_lower_tier():
+    problem = in_tiers(problem_of(ordered(symbols_of_step(nn.GridLSTMCell(2, 3), ()))))
+    on_rails = {i for rail in problem.rails for i in rail.spine}
+    gates = [i for i, kind in enumerate(problem.kinds) if kind == "gate"]
+    assert [problem.tier(i) for i in gates].count(1) == 8
+    for read, reader in problem.edges():
+        if read in gates and reader not in on_rails:
+            assert problem.tier(read) <= problem.tier(reader)
+
+
+def test_gates_of_one_row_are_in_no_tiers():
+    problem = problem_of(ordered(symbols_of_step(nn.LSTMCell(2, 3), ())))
+    assert in_tiers(problem) is problem
 
 
 def test_names_and_signs_touch_nothing(picture):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from .errors import CellLayoutError
@@ -30,8 +30,31 @@ class _Item:
     is_line: bool
 
 
+@dataclass(frozen=True)
+class Room:
+    """How much room there is for the columns of a drawing.
+
+    Args:
+        sizes: as `positions` takes them.
+        names: the same.
+        most: millimetres from the first column to the last one.
+    """
+
+    sizes: tuple[tuple[float, float], ...]
+    names: tuple[float, ...]
+    most: float
+
+    def width(self, grid: Grid) -> float:
+        """Return the width of a drawing whose columns stand as close as they may.
+
+        Raises:
+            CellLayoutError: if it cannot be drawn.
+        """
+        return max(positions(grid, self.sizes, self.names, narrow=True)[0].values())
+
+
 def positions(
-    grid: Grid, sizes: list[tuple[float, float]], names: list[float], narrow: bool = False
+    grid: Grid, sizes: Sequence[tuple[float, float]], names: Sequence[float], narrow: bool = False
 ) -> tuple[dict[int, float], dict[int, float]]:
     """Return the place of every track in use, in millimetres.
 
@@ -63,7 +86,7 @@ def positions(
 
 def _repair(
     grid: Grid,
-    sizes: list[tuple[float, float]],
+    sizes: Sequence[tuple[float, float]],
     places: tuple[dict[int, float], dict[int, float]],
     gaps: tuple[Gaps, Gaps],
 ) -> bool:
@@ -103,7 +126,7 @@ def _ask(gaps: Gaps, a: int, b: int, apart: float) -> bool:
     return True
 
 
-def _across(grid: Grid, sizes: list[tuple[float, float]], names: list[float]) -> list[_Item]:
+def _across(grid: Grid, sizes: Sequence[tuple[float, float]], names: Sequence[float]) -> list[_Item]:
     items = [_Item(x, low, high, 0, 0, True) for x, low, high in _pieces(grid, upright=True)]
     for i, (x, y) in enumerate(grid.centre):
         half, reach = sizes[i][0] / 2, grid.reach(i)
@@ -116,7 +139,7 @@ def _across(grid: Grid, sizes: list[tuple[float, float]], names: list[float]) ->
     return items
 
 
-def _down(grid: Grid, sizes: list[tuple[float, float]], names: list[float]) -> list[_Item]:
+def _down(grid: Grid, sizes: Sequence[tuple[float, float]], names: Sequence[float]) -> list[_Item]:
     items = [_Item(y, low, high, 0, 0, True) for y, low, high in _pieces(grid, upright=False)]
     for i, (x, y) in enumerate(grid.centre):
         half, reach = sizes[i][1] / 2, grid.reach(i)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from itertools import pairwise
+from operator import itemgetter
 from typing import NamedTuple
 
 from .rails import Problem
 from .rows import Rows
 
 _BEND, _CROSSING, _BLOCKED, _BACKWARDS, _WIDTH, _PAST = 1.5, 14.0, 16.0, 4.0, 2.0, 12.0
-_TURNED, _SAME_SIDE = 15.0, 6.0
+_TURNED, _SAME_SIDE, _TOGETHER = 15.0, 6.0, 2.0
+# Tiers are for what is too wide; some have room for many gates.
+_WIDTHS_OF_TIERS, _MANY_GATES = (4.0, 10.0), 8
 
 Point = tuple[float, float]
 Segment = tuple[float, float, float, int]  # from, to, at, net
 Heading = tuple[int, int]
+_place = itemgetter(2)
 
 
 class Piece(NamedTuple):
@@ -40,6 +45,9 @@ class Estimate:
     def __init__(self, problem: Problem, rows: Rows) -> None:
         self._problem, self._rows = problem, rows
         self._edges = problem.edges()
+        gates = [problem.tiers[i] for i, kind in enumerate(problem.kinds) if kind == "gate"] if problem.tiers else []
+        most = max([gates.count(tier) for tier in gates], default=0)
+        self._width = _WIDTHS_OF_TIERS[most > _MANY_GATES] if gates else _WIDTH
         self._share = {net: 1 / len(readers) for net, readers in problem.nets().items()}
         self._spine = {edge for rail in problem.rails for edge in rail.edges()}
         self._after = dict(self._spine)
@@ -52,7 +60,7 @@ class Estimate:
         places: dict[Point, int] = {place: i for i, place in enumerate(zip(column, row, strict=True))}
         level: list[Segment] = []
         upright: list[Segment] = []
-        cost = _WIDTH * max(column)
+        cost = self._width * max(column)
         sides: dict[tuple[int, Heading], int] = {}
         for a, b in self._edges:
             start, end = (column[a], float(row[a])), (column[b], float(row[b]))
@@ -73,7 +81,7 @@ class Estimate:
     def _order(self, a: int, b: int, column: list[float]) -> float:
         """Return what it costs that a line does not run to the right, or leaves a rail beyond its next symbol."""
         cost = 0.0
-        if column[b] < column[a]:
+        if column[b] < column[a] and self._problem.tier(a) == self._problem.tier(b):
             cost += _BACKWARDS * (column[a] - column[b])
         if column[b] <= column[a] and (a in self._on_rail or self._problem.kinds[a] == "merge"):
             # It leaves to the right, so that it would have to turn back.
@@ -109,8 +117,8 @@ class Estimate:
         if (a, b) in self._spine or x0 == x1 or y0 == y1:
             return [start, end]
         kind, reader = self._problem.kinds[a], self._problem.kinds[b]
-        is_gate = kind == "gate" and y0 == self._rows.gates
-        if reader == "gate" and y1 == self._rows.gates:
+        is_gate = self._rows.is_gate(a, y0)
+        if self._rows.is_gate(b, y1):
             if kind == "input":
                 # Nothing runs along the edge of a drawing.
                 return [start, (x0, y0 - 0.5), (x1, y0 - 0.5), end]
@@ -146,14 +154,20 @@ def _whole_between(start: float, end: float) -> range:
 
 
 def _crossings(level: list[Segment], upright: list[Segment]) -> float:
-    cost = 0.0
+    count = 0
+    upright.sort(key=_place)
+    places = [at for _, _, at, _ in upright]
     for x0, x1, y, net in level:
-        for y0, y1, x, other in upright:
-            if x0 < x < x1 and y0 < y < y1 and net != other:
-                cost += _CROSSING
+        for y0, y1, _, other in upright[bisect_right(places, x0) : bisect_left(places, x1)]:
+            if y0 < y < y1 and net != other:
+                count += 1
+    level.sort(key=_place)
+    together = 0
     for lines in (level, upright):
         for i, (a0, a1, at, net) in enumerate(lines):
-            for b0, b1, beside, other in lines[:i]:
-                if at == beside and net != other and a0 < b1 and b0 < a1:
-                    cost += 2.0
-    return cost
+            for b0, b1, beside, other in lines[i + 1 :]:
+                if beside != at:
+                    break
+                if net != other and a0 < b1 and b0 < a1:
+                    together += 1
+    return _CROSSING * count + _TOGETHER * together

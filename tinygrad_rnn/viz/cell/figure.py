@@ -6,47 +6,101 @@ from contextlib import suppress
 
 from . import signs
 from .arrange import arranged
-from .compact import positions
+from .compact import Room, positions
 from .errors import CellLayoutError
 from .grid import Grid
 from .lines import Stroke, forks, strokes
-from .model import Arrow, Cross, Dot, Figure, Item, Line, Point, Shape, Text, text_width
+from .model import SUBSCRIPT, TEXT_SIZE, Arrow, Cross, Dot, Figure, Item, Line, Point, Shape, Text, text_width
 from .naming import named
 from .rails import Problem, problem_of
 from .symbols import Symbol
+from .tiers import in_tiers, is_inner
 
 # Millimetres: of a page with two columns of text.
 COLUMN = 80.0
+# The width of a drawing whose smallest letters have 5 points where it is made as small as a column.
+LEGIBLE = COLUMN * SUBSCRIPT * TEXT_SIZE / (5 * 25.4 / 72.27)
 _MARGIN, _END_GAP = 1.2, 0.8
 _NAME_GAP, _BEND = 0.7, 1.6
 _NAMED = ("gate", "pill", "box")
+_OUTLINED = (*_NAMED, "circle")
+# So many symbols hardly ever fit into a column with all gates in one row.
+_CROWD = 17
 
 
 def figure_of(symbols: list[Symbol]) -> Figure:
     """Lay out symbols, given in their order, and return the drawing.
 
     One that is wider than the column of a page is drawn with less room between its symbols, so that its letters can
-    still be read where it is made as small as the column.
+    still be read where it is made as small as the column. Where that is not enough, gates that read what other gates
+    led to stand in a row above them.
 
     Raises:
         CellLayoutError: if no layout was found.
     """
     problem = problem_of(symbols)
-    grid = arranged(problem)
-    found = _drawn(symbols, problem, grid, narrow=False)
-    if found.width > COLUMN:
+    tried = [problem, in_tiers(problem)]
+    if len([kind for kind in problem.kinds if kind in _OUTLINED]) >= _CROWD:
+        tried.reverse()
+    found: list[Figure] = []
+    for one in dict.fromkeys(tried):
+        if found and not one.tiers and found[0].width <= _row_of_gates(symbols, problem):
+            break
+        try:
+            found.append(_close(symbols, one))
+        except CellLayoutError as error:
+            reason = error
+        else:
+            if found[-1].width <= LEGIBLE:
+                return found[-1]
+    if not found:
+        raise reason
+    return min(found, key=lambda figure: figure.width)
+
+
+def _close(symbols: list[Symbol], problem: Problem) -> Figure:
+    """Draw a layout, with less room between its symbols, or the next best layout, where it is too wide."""
+    best, *others = arranged(problem, _room(symbols) if problem.tiers else None)
+    found = _drawn(symbols, problem, best, narrow=False)
+    if found.width <= COLUMN:
+        return found
+    for grid in (best, *others):
         with suppress(CellLayoutError):
-            return _drawn(symbols, problem, grid, narrow=True)
+            narrow = _drawn(symbols, problem, grid, narrow=True)
+            found = min(found, narrow, key=lambda figure: figure.width)
+        if found.width <= LEGIBLE:
+            break
     return found
+
+
+def _row_of_gates(symbols: list[Symbol], problem: Problem) -> float:
+    """Return the least width of a drawing whose gates stand in one row."""
+    on_rails = {i for rail in problem.rails for i in rail.spine}
+    row = [i for i, kind in enumerate(problem.kinds) if kind == "gate" and i not in on_rails]
+    sides = _beside(symbols, "state") + _beside(symbols, "next")
+    return sides + sum(signs.size(symbols[i], True)[0] for i in row if not is_inner(problem, i))
+
+
+def _room(symbols: list[Symbol]) -> Room:
+    """Return how much room there is between the ends of the lines if letters are to be legible."""
+    sizes = tuple([signs.size(symbol, True) for symbol in symbols])
+    return Room(sizes, tuple(_names(symbols)), LEGIBLE - _beside(symbols, "state") - _beside(symbols, "next"))
+
+
+def _names(symbols: list[Symbol]) -> list[float]:
+    """Return the widths of the names beside symbols."""
+    shown = [signs.name(symbol) if symbol.kind in _NAMED else () for symbol in symbols]
+    return [text_width(runs) + _NAME_GAP if runs else 0.0 for runs in shown]
+
+
+def _beside(symbols: list[Symbol], kind: str) -> float:
+    """Return the room for the names at one side of a drawing."""
+    return _MARGIN + max([text_width(signs.end(s)) for s in symbols if s.kind == kind], default=0.0) + _END_GAP
 
 
 def _drawn(symbols: list[Symbol], problem: Problem, grid: Grid, narrow: bool) -> Figure:
     sizes = [signs.size(symbol, narrow) for symbol in symbols]
-    widths = [
-        text_width(signs.name(symbol)) + _NAME_GAP if symbol.kind in _NAMED and signs.name(symbol) else 0.0
-        for symbol in symbols
-    ]
-    columns, rows = positions(grid, sizes, widths, narrow)
+    columns, rows = positions(grid, sizes, _names(symbols), narrow)
     return _Drawing(symbols, problem, grid, sizes, columns, rows).figure()
 
 
@@ -61,13 +115,11 @@ class _Drawing:
         rows: dict[int, float],
     ) -> None:
         self._symbols, self._problem, self._grid, self._sizes = symbols, problem, grid, sizes
-        ends = [text_width(signs.end(s)) for s in symbols if s.kind == "state"]
-        others = [text_width(signs.end(s)) for s in symbols if s.kind == "next"]
-        self._left = _MARGIN + max(ends, default=0.0) + _END_GAP
+        self._left = _beside(symbols, "state")
         self._top = _MARGIN + signs.height_of_letters() + 1.6
         self._columns = {track: place + self._left for track, place in columns.items()}
         self._rows = {track: place + self._top for track, place in rows.items()}
-        self.width = max(self._columns.values()) + _END_GAP + max(others, default=0.0) + _MARGIN
+        self.width = max(self._columns.values()) + _beside(symbols, "next")
         self.height = max(self._rows.values()) + signs.height_of_letters() + 2.2 + _MARGIN
 
     def figure(self) -> Figure:

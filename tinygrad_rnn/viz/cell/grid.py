@@ -32,7 +32,6 @@ class Grid:
 
     def __init__(self, problem: Problem, placement: Placement) -> None:
         self.problem, self.rows = problem, placement.rows
-        self.gate_row = placement.rows.gates * PITCH
         self.width = int(max(placement.column) + 1) * PITCH
         self.height = placement.rows.bottom * PITCH
         self.centre: list[Point] = [
@@ -70,7 +69,7 @@ class Grid:
         if kind in ("input", "state", "output", "next"):
             only = {"input": UP, "state": RIGHT, "output": DOWN, "next": LEFT}[kind]
             return 0.0 if side == only else None
-        if kind == "gate" and self.centre[i][1] == self.gate_row and i not in self.rows.rail_of:
+        if self.rows.is_gate(i, self.centre[i][1] / PITCH) and i not in self.rows.rail_of:
             return self._at_gate(side, leaves)
         if kind == "circle":
             return 3.0 if leaves and side == LEFT else 0.0
@@ -94,12 +93,18 @@ class Grid:
                 here = self.arms.setdefault(point, {})
                 here[net] = here.get(net, 0) | 1 << arm
 
-    def take_up(self, net: int) -> None:
-        """Remove a line."""
-        for point in [point for point, here in self.arms.items() if net in here]:
-            del self.arms[point][net]
+    def take_up(self, net: int) -> dict[Point, int]:
+        """Remove a line and return where it ran, and in which directions it went on there."""
+        found = {point: here.pop(net) for point, here in self.arms.items() if net in here}
+        for point in found:
             if not self.arms[point]:
                 del self.arms[point]
+        return found
+
+    def put_back(self, net: int, arms: dict[Point, int]) -> None:
+        """Let a line run as it did before it was taken up."""
+        for point, mask in arms.items():
+            self.arms.setdefault(point, {})[net] = mask
 
     def crossings(self) -> list[Point]:
         """Return the points where two lines cross."""

@@ -73,10 +73,12 @@ class Placer:
         return Placement(self.rows, tuple(kept[0]), tuple(kept[1]), best)
 
     def _start(self) -> None:
-        """Put each symbol right of what it reads."""
+        """Put each symbol right of what it reads in its tier."""
         taken: set[tuple[float, int]] = set()
         for i in range(len(self.column)):
-            at = 1 + max([self.column[j] for j in self.problem.inputs[i]], default=0.0)
+            tier = self.problem.tier(i)
+            beside = [self.column[j] for j in self.problem.inputs[i] if self.problem.tier(j) == tier]
+            at = 1 + max(beside, default=0.0)
             while (at, self.row[i]) in taken:
                 at += 1
             self.column[i] = at

@@ -18,7 +18,7 @@ class Rail:
     Attributes:
         spine: the state before the step, what stands on its line, the state after it; where what comes out is not
             made of the state by point-wise operations alone, the two ends only.
-        is_top: whether it runs above everything else.
+        is_top: whether it runs above the gates.
     """
 
     spine: tuple[int, ...]
@@ -49,11 +49,17 @@ class Problem:
         kinds: of the symbols.
         inputs: which symbols each reads.
         rails: from top to bottom.
+        tiers: of the symbols, counted from the bottom; none where all gates stand in one row.
     """
 
     kinds: tuple[str, ...]
     inputs: tuple[tuple[int, ...], ...]
     rails: tuple[Rail, ...]
+    tiers: tuple[int, ...] = ()
+
+    def tier(self, i: int) -> int:
+        """Return the tier of a symbol."""
+        return self.tiers[i] if self.tiers else 0
 
     def edges(self) -> list[tuple[int, int]]:
         """Return every line from a symbol to one that reads it."""

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from .rails import Problem
+from .tiers import is_inner
 
 _ABOVE = 1
+# So many symbols between the states and the gates ask for a row more.
+_CROWD = 14
 
 
 class Rows:
     """The rows of a drawing, numbered from the results at the top to the inputs at the bottom.
 
+    Of each tier there are, from its top to its bottom, the states above its gates, the rows between, its gates, a row
+    where lines run together, and the other states.
+
     Attributes:
         rails: of the states, in the order of the problem's rails.
-        gates: the row of gates.
-        under: the row below it, where lines run together.
+        gates: the row of gates of each tier, counted from the bottom.
         bottom: the row of the inputs.
         rail_of: the row of each symbol that stands on the line of a state.
         open: for each symbol the rows where it may stand.
@@ -21,13 +26,20 @@ class Rows:
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
-        top = len([rail for rail in problem.rails if rail.is_top])
-        inner = len([kind for kind in problem.kinds if kind in ("circle", "pill", "box")])
-        self.gates = top + (3 if inner < 14 else 4) + 2
-        self._middle = list(range(top + 2, self.gates))
-        self.under = self.gates + 1
-        self.rails = [i + 2 if rail.is_top else self.under + 1 + i - top for i, rail in enumerate(problem.rails)]
-        self.bottom = self.under + 1 + len(problem.rails) - top
+        count = 1 + max(problem.tiers, default=0)
+        self.gates, self._middle = [0] * count, [range(0)] * count
+        self.rails: list[int] = []
+        row = _ABOVE + 1
+        for tier in reversed(range(count)):
+            rails = [rail for rail in problem.rails if problem.tier(rail.state) == tier]
+            top = len([rail for rail in rails if rail.is_top])
+            self.rails += range(row, row + top)
+            self.gates[tier] = row + top + (3 if self._count(tier) < _CROWD else 4)
+            self._middle[tier] = range(row + top, self.gates[tier])
+            row = self.gates[tier] + 2
+            self.rails += range(row, row + len(rails) - top)
+            row += len(rails) - top
+        self.bottom = row
         self.rail_of = {
             symbol: row for rail, row in zip(problem.rails, self.rails, strict=True) for symbol in rail.spine
         }
@@ -35,8 +47,16 @@ class Rows:
         self._leads_out = self._to_results_alone()
         self.open = [self._open_to(i) for i in range(len(problem.kinds))]
 
+    def is_gate(self, i: int, row: float) -> bool:
+        """Whether a symbol in a row is one of the gates that stand side by side there."""
+        return self._problem.kinds[i] == "gate" and row == self.gates[self._problem.tier(i)]
+
+    def _count(self, tier: int) -> int:
+        kinds = enumerate(self._problem.kinds)
+        return len([i for i, kind in kinds if kind in ("circle", "pill", "box") and self._problem.tier(i) == tier])
+
     def _open_to(self, i: int) -> list[int]:
-        kind = self._problem.kinds[i]
+        kind, tier = self._problem.kinds[i], self._problem.tier(i)
         if i in self.rail_of:
             return [self.rail_of[i]]
         if kind == "input":
@@ -44,12 +64,12 @@ class Rows:
         if kind == "output":
             return [0]
         if kind == "merge":
-            return [self._rail_that_ends_in(i) or self.under]
+            return [self._rail_that_ends_in(i) or self.gates[tier] + 1]
         # What only a result is made of may stand above the rails.
         above = [_ABOVE] if i in self._leads_out else []
         if kind == "gate":
-            return [*above, *self._middle, self.gates] if self._is_inner(i) else [self.gates]
-        return [*above, *self._middle]
+            return [*above, *self._middle[tier], self.gates[tier]] if is_inner(self._problem, i) else [self.gates[tier]]
+        return [*above, *self._middle[tier]]
 
     def _to_results_alone(self) -> set[int]:
         """Return the symbols whose values no state depends on."""
@@ -59,11 +79,6 @@ class Rows:
             if self._problem.kinds[i] == "output" or (readers and all(reader in found for reader in readers)):
                 found.add(i)
         return found
-
-    def _is_inner(self, gate: int) -> bool:
-        """Whether a gate reads one value alone, computed by something else than a place where lines run together."""
-        read = self._problem.inputs[gate]
-        return len(read) == 1 and self._problem.kinds[read[0]] not in ("merge", "input", "state")
 
     def _rail_that_ends_in(self, merge: int) -> int | None:
         """Return the row of a state at the bottom whose line goes on as the line of several values."""
