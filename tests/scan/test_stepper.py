@@ -119,6 +119,17 @@ def test_a_step_that_cannot_be_traced_is_taken_as_it_is_or_refused_by_name(step)
 
 
 @each_engine
+def test_the_keys_of_an_input_may_come_in_any_order_but_its_nest_is_kept(engine):
+    a, b = np.ones(2), np.full(2, 3.0)
+    stepper = Stepper(lambda x, h: (x["a"] - x["b"], h + 1), np.zeros(2), {"a": a, "b": b}, engine=engine)
+    for x in ({"a": a, "b": b}, {"b": b, "a": tg.Tensor(a)}):
+        np.testing.assert_array_equal(stepper(x), [-2, -2])
+    for wrong in ((a, b), {"a": a, "c": b}, a):
+        with pytest.raises(ShapeError, match=r"expected \{'a': \*, 'b': \*\}"):
+            stepper(wrong)
+
+
+@each_engine
 def test_an_input_of_another_shape_or_dtype_is_refused(engine):
     cell = CELLS["gru"]
     stepper = Stepper(cell, cell.initial_state(2), np.zeros((2, 3)), engine=engine)

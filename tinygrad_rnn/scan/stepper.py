@@ -13,7 +13,7 @@ from ..core.errors import ShapeError, TraceError
 from ..core.modes import current
 from ..core.node import Array
 from ..core.tree import TreeDef, tree_flatten, tree_map, tree_unflatten
-from .checks import checked_step, matcher, name_of
+from .checks import checked_step, matcher, name_of, settled
 from .engines import EngineWarning, _outside, checked, has_native
 from .numpy_engine import numpy_engine
 from .step import Step, Traced, traced
@@ -58,6 +58,7 @@ class Stepper:
             name = "eager" if current().debug else "native" if has_native() else "numpy"
         x, init = tree_map(_tensor, x), tree_map(_tensor, init)
         xs, self._structure = tree_flatten(x)
+        self._x = tree_map(lambda leaf: Spec(leaf.shape, leaf.dtype), x)
         self._specs = [(leaf.shape, leaf.dtype) for leaf in xs]
         states, self._states = tree_flatten(init)
         self._taken: _Taken = _Eager(step, init, self._structure)
@@ -94,15 +95,22 @@ class Stepper:
         """Take one step.
 
         Args:
-            x: an input, in the nest, shapes and dtypes of the one that was given at first.
+            x: an input, in the nest, shapes and dtypes of the one that was given at first, its dicts in any order.
 
         Returns:
             y, its leaves arrays that are the caller's own.
 
         Raises:
-            ShapeError: if its shapes or dtypes are others.
+            ShapeError: if its nest, shapes or dtypes are others.
         """
-        leaves = [x] if type(x) is np.ndarray else tree_flatten(x)[0]
+        if type(x) is np.ndarray and type(self._x) is Spec:
+            leaves = [x]
+        else:
+            leaves, structure = tree_flatten(settled(x, self._x))
+            if structure != self._structure:
+                raise ShapeError(
+                    f"an input in the nest {structure}, expected {self._structure}; give this, or make another stepper"
+                )
         xs = [leaf.data if isinstance(leaf, Tensor) else leaf for leaf in leaves]
         found = [(leaf.shape, leaf.dtype) for leaf in xs]
         if found != self._specs:
