@@ -219,3 +219,13 @@ def test_a_cotangent_of_fewer_axes_than_its_argument_is_refused_by_its_shape():
 
 def test_what_explain_tells_of_a_cotangent_has_the_dtype_of_the_argument():
     assert whole(np.ones(2), Spec((2,), np.dtype(np.float32))).dtype == np.float32
+
+
+def test_a_gradient_on_the_memory_of_somebody_else_is_copied():
+    memory = bytearray(np.ones(3).tobytes())
+    foreign = tg.Primitive("foreign", lambda a: a)
+    foreign.defvjp(lambda g, out, a: np.frombuffer(memoryview(memory)))
+    x = leaf(np.zeros(3))
+    foreign(x).backward(np.ones(3))
+    memory[:] = bytes(24)
+    assert x.grad.tolist() == [1, 1, 1]

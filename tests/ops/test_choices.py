@@ -177,6 +177,8 @@ def test_joining_takes_tensors_arrays_numbers_and_a_tensor_of_rows():
     gradcheck(lambda a, b: np.concatenate([a, np.ones((1, 2)), b], axis=None), [x.data, x.data + 4])
     with pytest.raises(ValueError, match=r"np\.stack"):
         np.concatenate([tg.Tensor(1.0), tg.Tensor(2.0)])
+    with pytest.raises(ValueError, match="part 1 has no axis"):
+        np.concatenate([tg.Tensor([1.0]), np.array(2.0)])
 
 
 def test_the_variance_of_one_element_with_one_degree_of_freedom_is_nan_and_so_is_its_gradient():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
+from tinygrad_rnn import nn, viz
 
 
 def leaf(name, *shape):
@@ -298,6 +299,21 @@ FORMS = {
             r"\delta b = 0.5 \, \delta y \odot (\mathbf{1}[b \geq a] + \mathbf{1}[b > a])",
         ],
     ),
+    "clip": (
+        lambda: np.clip(leaf("a", 2, 3), 0.3, 0.6),
+        [
+            r"y = \operatorname{clip}(a, 0.3, 0.6)",
+            r"\delta a = \delta y \odot (\mathbf{1}[a \geq 0.3] \wedge \mathbf{1}[a \leq 0.6])",
+        ],
+    ),
+    "fmax": (
+        lambda: np.fmax(leaf("a", 2, 3), 0.3),
+        [
+            r"y = \operatorname{fmax}(a, 0.3)",
+            r"\delta a = \delta y \odot \left(\begin{cases} 0.5 & \text{if } a = 0.3 \\ "
+            r"\mathbf{1}[a > 0.3] \vee 0 \wedge \neg \operatorname{isnan}(a) & \text{otherwise} \end{cases}\right)",
+        ],
+    ),
     "sigmoid": (
         lambda: tg.sigmoid(leaf("a", 2, 3)),
         [r"y = \sigma(a)", r"\delta a = \delta y \odot y \odot (1 - y)"],
@@ -367,6 +383,18 @@ FORMS = {
         [r"y = b - a", r"\delta a = - \delta y", r"\delta b = \delta y"],
     ),
 }
+
+
+class Bounded(nn.Cell):
+    def forward(self, x, h):
+        h = np.where(np.logical_and(h > 0, h < x), x, h / 2)
+        return h, h
+
+
+def test_a_condition_of_two_comparisons_keeps_the_brackets_of_both():
+    first = viz.latex(Bounded(), np.ones((1, 2)), np.zeros((1, 2))).splitlines()[1]
+    both = r"\mathbf{1}[h_{t-1} > 0] \wedge \mathbf{1}[h_{t-1} < x_{t}]"
+    assert rf"\begin{{cases}} x_{{t}} & \text{{if }} {both} \\" in first
 
 
 @pytest.mark.parametrize("name", FORMS)

@@ -52,6 +52,11 @@ def product_that_is_the_next_state(x, h, p, q):
     return np.tanh(h @ q), x @ p
 
 
+def extremes_with_a_number(x, h, p, q):
+    h = np.fmin(0.9, np.fmax(x + h @ q, -0.3))
+    return np.clip(h, -0.2, 0.5), h
+
+
 def part_without_a_gradient(x, h, p, q):
     with tg.no_grad():
         s = x @ p
@@ -72,6 +77,7 @@ STEPS = [
     product_of_later_columns,
     products_of_later_columns_of_both,
     product_that_is_the_next_state,
+    extremes_with_a_number,
     part_without_a_gradient,
     loop_in_a_loop,
 ]

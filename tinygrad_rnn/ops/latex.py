@@ -38,6 +38,7 @@ from ..core.node import Spec
 from .notation import index_text
 
 _INDICATOR = r"\mathbf{1}["
+_COMPARISONS = ("not_equal", "equal", "less", "less_equal", "greater", "greater_equal")
 
 
 def _between(sign: str, level: int, left: int, right: int) -> Notation:
@@ -128,8 +129,8 @@ def _unstack(term: Term, parts: Sequence[Written]) -> Written:
 
 def _where(term: Term, parts: Sequence[Written]) -> Written:
     condition = parts[0].text
-    if condition.startswith(_INDICATOR) and condition.endswith("]"):
-        condition = condition[len(_INDICATOR) : -1]
+    if term.operands[0].operation in _COMPARISONS:
+        condition = condition.removeprefix(_INDICATOR).removesuffix("]")
     rows = rf"{parts[1].text} & \text{{if }} {condition} \\ {parts[2].text} & \text{{otherwise}}"
     return Written(rf"\begin{{cases}} {rows} \end{{cases}}", SUM)
 

@@ -59,7 +59,8 @@ logaddexp2 = pair(
 
 def _first_wins(g: Any, a: Any, b: Any, greater: Any) -> Any:
     """Pass `g` where `a` is the one that fmax or fmin takes: numbers win over NaN, ties share equally."""
-    share = np.where(np.equal(a, b), 0.5, 1.0 * (greater(a, b) | (np.isnan(b) & ~np.isnan(a))))
+    alone = np.logical_and(np.isnan(b), np.logical_not(np.isnan(a)))  # of a number beside a traced tensor, too
+    share = np.where(np.equal(a, b), 0.5, 1.0 * np.logical_or(greater(a, b), alone))
     return g * share.astype(g.dtype)
 
 
