@@ -30,9 +30,11 @@ KINDS = ("first order", "second order", "adjointness", "PyTorch", "JAX")
 # Rows made of functions of several files, or of none that has a NumPy name: the file that they are about.
 FILES = {
     "cholesky": "decompositions",
+    "cross_entropy": "classification",
     "eigh": "decompositions",
     "eigvalsh": "decompositions",
     "scatter_add": "indexing",
+    "softmax_excess": "classification",
 }
 Worst = dict[str, float]
 
