@@ -30,7 +30,7 @@ modeling*, for the set-up and the references.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import count
 
 import numpy as np
@@ -120,23 +120,30 @@ class FromZeros(nn.Cell):
 
 
 class MusicLayer(nn.Module):
-    """A layer over time whose output is dropped in training, with input weights of a given deviation.
+    """A layer over time with dropout of its state and of its output, and input weights of a given deviation.
 
     Args:
         cell: takes the keys of a frame.
-        wrap: called with the cell; returns the one that runs over time.
-        dropout: rate.
+        streams: whether it reads streams of pieces.
+        of_state, of_output: rates of dropout.
         deviation: of the weights of the input.
     """
 
-    def __init__(self, cell: nn.Cell, wrap: Callable[[nn.Cell], nn.Cell], dropout: float, deviation: float) -> None:
+    def __init__(self, cell: nn.Cell, streams: bool, of_state: float, of_output: float, deviation: float) -> None:
         super().__init__()
         self.cell = cell
         cell.from_input.weight.assign(nn.init.normal(cell.from_input.weight.shape, deviation))
-        self.layer, self.drop = nn.Recurrent(wrap(cell)), nn.Dropout(dropout)
+        self.masked = of_state > 0
+        whole = FromZeros(cell) if streams else cell
+        self.layer = nn.Recurrent(nn.VariationalDropout(whole, 0, state_rate=of_state) if self.masked else whole)
+        self.drop = nn.Dropout(of_output)
 
     def forward(self, x, state, lengths):
-        """Return the outputs (time, batch, hidden) and the state after each piece."""
+        """Return the outputs (time, batch, hidden) and the state after each piece, or after a window."""
+        if self.masked and state is not None:
+            carried, _ = state
+            _, masks = self.layer.cells[0].initial_state(x.shape[1])
+            state = carried, tree_map(lambda mask: mask[None], masks)  # a window has masks of its own
         y, state = self.layer(x, state, lengths)
         return self.drop(y), state
 
@@ -222,7 +229,7 @@ def row(
         lr: the first learning rate.
         batch_size: pieces, or streams.
         patience: epochs without a better validation score that make a plateau.
-        dropout: of the state, for pieces only, and of the output.
+        dropout: of the state and of the output.
         window: frames, for streams; None for a piece at a time.
     """
     started = time.perf_counter()
@@ -231,13 +238,10 @@ def row(
     steps = epochs * len(pieces.lengths_of("train")) // batch_size
     how = f"minibatches of {batch_size}, dropout of {of_state} and {of_output}"
 
-    def wrap(cell: nn.Cell) -> nn.Cell:
-        return nn.VariationalDropout(cell, 0, state_rate=of_state) if of_state else cell
-
     if window is not None:
-        task, wrap = Streams(pieces, window), FromZeros
+        task = Streams(pieces, window)
         steps = epochs * (sum(len(roll) for roll in task.rolls["train"]) // (batch_size * window))
-        how = f"{batch_size} streams in windows of {window} frames, dropout of {of_output}"
+        how = f"{batch_size} streams in windows of {window} frames, dropout of {of_state} and {of_output}"
     options = {"lr": lr, "batch_size": batch_size, "patience": patience, "scorings": epochs, "steps": steps}
     print(
         f"{pieces.name}, {parameters:,} parameters, at most {epochs} epochs in {how}; the frequencies of the keys get "
@@ -248,7 +252,7 @@ def row(
         label = f"{cell.label}({cell.options['hidden_size']})"
 
         def make(_: int, cell=cell, deviation: float = DEVIATIONS[name]) -> nn.Module:
-            return MusicLayer(cell.build(pieces.input_size), wrap, of_output, deviation)
+            return MusicLayer(cell.build(pieces.input_size), window is not None, of_state, of_output, deviation)
 
         if window is None:
             one_by_one(checks, pieces, label, cell.build)
@@ -265,7 +269,7 @@ def main() -> int:
     if wants_quick(__doc__):
         short = {"epochs": 40, "seeds": 1, "tolerance": 0.5, "lr": 0.02, "dropout": (0.0, 0.0)}
         row(checks, made_up(), 20_000, {"lstm": 3.812, "gru": 3.812}, **short)
-        row(checks, made_up(), 20_000, {"rnn": 3.812}, window=16, **short)
+        row(checks, made_up(), 20_000, {"rnn": 3.812}, window=16, **short | {"dropout": (0.1, 0.0)})
         return checks.finish()
     references = {"lstm": 8.45, "gru": 8.43, "rnn": 8.91}
     row(checks, tasks.JSBChorales(), 300_000, references, epochs=60, seeds=3)

@@ -112,8 +112,8 @@ def main() -> int:
     reber, chorales = tasks.ContinualReber(), tasks.JSBChorales()
     claims = {"CIFG": NEITHER, "NP": NEITHER, "NFG": WORSE, "NOAF": WORSE}
     for task, found in (
-        (reber, study(reber, 16, 6, (0.01, 0.03), steps=400, batch_size=16, scorings=8)),
-        (chorales, study(chorales, 64, 6, (0.01, 0.02), steps=450, batch_size=8, scorings=15, patience=3)),
+        (reber, study(reber, 16, 16, (0.01, 0.03), steps=400, batch_size=16, scorings=8)),
+        (chorales, study(chorales, 64, 16, (0.01, 0.02), steps=450, batch_size=8, scorings=15, patience=3)),
     ):
         told = answers(found)
         for name, claim in claims.items():
