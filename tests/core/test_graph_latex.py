@@ -61,14 +61,10 @@ def test_the_equations_computed_give_the_results_and_the_gradients(make):
     results = results if isinstance(results, tuple) else (results,)
     found = equations_of(*results)
     graph = tg.Graph.of(*results)
-    run = Run(found, {})
+    run = Run(found)
     symbols = found._names.symbols
     for node in graph.inputs:
         run.known[Run.key(symbols[node, 0]), None] = node.watches[0].held[0]
-    for node in graph:
-        for value in node.args:
-            if id(value) in found._names._constants:
-                run.known[Run.key(found._names._constants[id(value)]), None] = value
     rng = np.random.default_rng(2)
     weights = [np.ones(y.shape) if y.size == 1 and len(results) == 1 else rng.normal(size=y.shape) for y in results]
     for i, weight in enumerate(weights):

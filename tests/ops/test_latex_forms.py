@@ -106,23 +106,69 @@ FORMS = {
     ),
     "other transpose": (
         lambda: np.transpose(leaf("a", 2, 3, 4), (1, 0, 2)),
-        [r"y = \operatorname{transpose}(a)", r"\delta a = \operatorname{transpose}(\delta y)"],
+        [r"y = \operatorname{transpose}_{1,0,2}(a)", r"\delta a = \operatorname{transpose}_{1,0,2}(\delta y)"],
+    ),
+    "transpose and its inverse": (
+        lambda: np.transpose(leaf("a", 2, 3, 4), (1, 2, 0)),
+        [r"y = \operatorname{transpose}_{1,2,0}(a)", r"\delta a = \operatorname{transpose}_{2,0,1}(\delta y)"],
     ),
     "transpose of one axis": (
         lambda: np.transpose(leaf("a", 3)),
-        [r"y = \operatorname{transpose}(a)", r"\delta a = \operatorname{transpose}(\delta y)"],
+        [r"y = a", r"\delta a = \delta y"],
     ),
     "transpose that does nothing": (
         lambda: np.transpose(leaf("a", 2, 3), (0, 1)),
-        [r"y = \operatorname{transpose}(a)", r"\delta a = \operatorname{transpose}(\delta y)"],
+        [r"y = a", r"\delta a = \delta y"],
+    ),
+    "product with a transpose": (
+        lambda: leaf("a", 2, 3) @ leaf("w", 4, 3).T,
+        [r"y = a w^{\top}", r"\delta a = \delta y w", r"\delta w = {{}(a^{\top} \delta y)}^{\top}"],
+    ),
+    "tensordot": (
+        lambda: np.tensordot(leaf("a", 2, 3), leaf("b", 3, 4), axes=1),
+        [r"y = a b", r"\delta a = \delta y b^{\top}", r"\delta b = a^{\top} \delta y"],
     ),
     "reshape with ones": (
         lambda: leaf("a", 2, 3).reshape(2, 1, 3),
-        [r"y = a", r"\delta a = \delta y"],
+        [r"y = {{}a}_{[:, \text{None}]}", r"\delta a = {{}\delta y}_{[:, 0]}"],
+    ),
+    "reshape to columns": (
+        lambda: leaf("A", 3, 3) * leaf("v", 3).reshape(3, 1),
+        [
+            r"y = A \odot {{}v}_{[:, \text{None}]}",
+            r"\delta A = \delta y \odot {{}v}_{[:, \text{None}]}",
+            r"\delta v = \operatorname{sum}_{1}(\delta y \odot A)",
+        ],
+    ),
+    "outer": (
+        lambda: np.outer(leaf("u", 3), leaf("v", 2)),
+        [
+            r"y = {{}u}_{[:, \text{None}]} \odot v",
+            r"\delta u = \operatorname{sum}_{1}(\delta y \odot v)",
+            r"\delta v = \mathbf{1}^{\top} (\delta y \odot {{}u}_{[:, \text{None}]})",
+        ],
+    ),
+    "repeat": (
+        lambda: np.repeat(leaf("a", 2, 3), 2, axis=1),
+        [
+            r"y = \operatorname{reshape}_{2,6}(\operatorname{broadcast}_{2,3,2}({{}a}_{[:, :, \text{None}]}))",
+            r"\delta a = \operatorname{sum}_{2}(\operatorname{reshape}_{2,3,2}(\delta y))",
+        ],
+    ),
+    "pad": (
+        lambda: np.pad(leaf("a", 2), (1, 3)),
+        [r"y = \operatorname{pad}_{\text{width=((1, 3),)}}(a)", r"\delta a = {{}\delta y}_{[1:3,]}"],
+    ),
+    "var": (
+        lambda: np.var(leaf("a", 2, 4), axis=1, ddof=1),
+        [
+            r"y = \operatorname{var}_{1,\text{ddof=1}}(a)",
+            r"\delta a = {{}\left(\frac{2 \, \delta y}{3}\right)}_{[:, \text{None}]} \odot (a - \operatorname{mean}_{1}(a))",  # noqa: E501
+        ],
     ),
     "reshape": (
         lambda: leaf("a", 2, 3).reshape(3, 2),
-        [r"y = \operatorname{reshape}(a)", r"\delta a = \operatorname{reshape}(\delta y)"],
+        [r"y = \operatorname{reshape}_{3,2}(a)", r"\delta a = \operatorname{reshape}_{2,3}(\delta y)"],
     ),
     "reshape two to one": (
         lambda: leaf("a", 1, 2).reshape(2),
@@ -130,7 +176,7 @@ FORMS = {
     ),
     "reshape of two": (
         lambda: leaf("a", 2, 2).reshape(4),
-        [r"y = \operatorname{reshape}(a)", r"\delta a = \operatorname{reshape}(\delta y)"],
+        [r"y = \operatorname{reshape}_{4}(a)", r"\delta a = \operatorname{reshape}_{2,2}(\delta y)"],
     ),
     "beside": (
         lambda: np.concatenate([leaf("a", 2, 3), leaf("b", 2, 3)], axis=1),
@@ -236,7 +282,11 @@ FORMS = {
     ),
     "sum of a product": (
         lambda: np.sum(leaf("a", 2, 3) @ leaf("w", 3, 2), axis=0),
-        [r"y = \mathbf{1}^{\top} a w", r"\delta a = \delta y w^{\top}", r"\delta w = a^{\top} \delta y"],
+        [
+            r"y = \mathbf{1}^{\top} a w",
+            r"\delta a = \operatorname{broadcast}_{2,2}(\delta y) w^{\top}",
+            r"\delta w = a^{\top} \operatorname{broadcast}_{2,2}(\delta y)",
+        ],
     ),
     "sum kept": (
         lambda: np.sum(leaf("a", 2, 3), axis=0, keepdims=True),
@@ -244,7 +294,7 @@ FORMS = {
     ),
     "sum of columns": (
         lambda: np.sum(leaf("a", 2, 3), axis=1),
-        [r"y = \operatorname{sum}_{1}(a)", r"\delta a = \delta y"],
+        [r"y = \operatorname{sum}_{1}(a)", r"\delta a = {{}\delta y}_{[:, \text{None}]}"],
     ),
     "sum of three": (
         lambda: np.sum(leaf("a", 2, 3, 4), axis=0),
@@ -395,6 +445,15 @@ def test_a_condition_of_two_comparisons_keeps_the_brackets_of_both():
     first = viz.latex(Bounded(), np.ones((1, 2)), np.zeros((1, 2))).splitlines()[1]
     both = r"\mathbf{1}[h_{t-1} > 0] \wedge \mathbf{1}[h_{t-1} < x_{t}]"
     assert rf"\begin{{cases}} x_{{t}} & \text{{if }} {both} \\" in first
+
+
+def test_a_conjunction_that_is_compared_keeps_its_brackets():
+    def step(x, h):
+        return np.where(((x > 0) & (h > 0)) == (x > 1), x, h), h
+
+    first = viz.latex(step, np.ones(2), np.zeros(2)).splitlines()[1]
+    both = r"(\mathbf{1}[x_{t} > 0] \wedge \mathbf{1}[h_{t-1} > 0])"
+    assert rf"\mathbf{{1}}[{both} = \mathbf{{1}}[x_{{t}} > 1]]" in first
 
 
 @pytest.mark.parametrize("name", FORMS)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from ..core.algebra import (
     AND,
     ATOM,
@@ -35,9 +37,11 @@ from ..core.latex.notation import (
     side_by_side,
 )
 from ..core.node import Spec
+from ..core.trace import freeze
 from .notation import index_text
 
 _INDICATOR = r"\mathbf{1}["
+_TURNED = r"^{\top}"
 _COMPARISONS = ("not_equal", "equal", "less", "less_equal", "greater", "greater_equal")
 
 
@@ -50,7 +54,8 @@ def _between(sign: str, level: int, left: int, right: int) -> Notation:
 
 def _comparison(sign: str) -> Notation:
     def notation(term: Term, parts: Sequence[Written]) -> Written:
-        return Written(f"{_INDICATOR}{parts[0].text} {sign} {parts[1].text}]")
+        left, right = [at_least(part, SUM) for part in parts]
+        return Written(f"{_INDICATOR}{left} {sign} {right}]")
 
     return notation
 
@@ -85,11 +90,20 @@ def _power(term: Term, parts: Sequence[Written]) -> Written:
     return _raised(parts[0], parts[1].text)
 
 
+def _turns_last(term: Term) -> bool:
+    """Whether a term is another whose last two axes change places."""
+    ndim = len(term.spec.shape)
+    return term.operation == "transpose" and ndim > 1 and term.params["axes"] == (*range(ndim - 2), ndim - 1, ndim - 2)
+
+
 def _transpose(term: Term, parts: Sequence[Written]) -> Written:
-    axes, ndim = term.params["axes"], len(term.spec.shape)
-    if ndim > 1 and axes == (*range(ndim - 2), ndim - 1, ndim - 2):
-        return _raised(parts[0], r"\top")
-    return named("transpose", term, parts)
+    if term.params["axes"] == tuple(range(len(term.spec.shape))):
+        return parts[0]
+    if not _turns_last(term):
+        return named("transpose", term, parts)
+    if _turns_last(term.operands[0]) and parts[0].text.endswith(_TURNED):
+        return Written(parts[0].text.removesuffix(_TURNED))
+    return _raised(parts[0], r"\top")
 
 
 def _same(term: Term, parts: Sequence[Written]) -> Written:
@@ -97,8 +111,26 @@ def _same(term: Term, parts: Sequence[Written]) -> Written:
 
 
 def _reshape(term: Term, parts: Sequence[Written]) -> Written:
-    own, before = [[n for n in spec.shape if n != 1] for spec in (term.spec, term.operands[0].spec)]
-    return parts[0] if own == before else named("reshape", term, parts)
+    own, before = term.spec.shape, term.operands[0].spec.shape
+    if [n for n in own if n != 1] != [n for n in before if n != 1]:
+        return named("reshape", term, parts)
+    index, at, place = [], 0, 0
+    while at < len(before) or place < len(own):
+        if before[at : at + 1] == own[place : place + 1]:
+            index.append(":")
+            at, place = at + 1, place + 1
+        elif own[place : place + 1] == (1,):
+            index.append(r"\text{None}")
+            place += 1
+        else:
+            index.append("0")
+            at += 1
+    # Axes of length 1 in front change nothing: a row is a matrix of one row.
+    while index and index[0] != ":":
+        del index[0]
+    while index[-1:] == [":"]:
+        del index[-1]
+    return indexed(parts[0], ", ".join(index)) if index else parts[0]
 
 
 def _joined(term: Term, parts: Sequence[Written]) -> Written:
@@ -147,6 +179,50 @@ def _einsum(term: Term, parts: Sequence[Written]) -> Written:
     return Written(rf"\operatorname{{einsum}}_{{{subscripts}}}{inside}")
 
 
+# Operations that spread what is smaller over what is larger, as their formulas do without saying so.
+_ELEMENTWISE = frozenset(
+    {
+        *("sigmoid", "relu", "softplus", "where", "astype", "clip", "stop", "identity", "erf", "over_time"),
+        *[name for name, function in vars(np).items() if isinstance(function, np.ufunc) and function.signature is None],
+    }
+)
+
+
+def _written_shape(term: Term, known: dict[Term, tuple[int, ...]]) -> tuple[int, ...]:
+    """Return the shape of what a formula shows, which says nothing of how it is spread over a larger one."""
+    if term not in known:
+        if term.operation == "broadcast_to":
+            known[term] = _written_shape(term.operands[0], known)
+        elif term.operation in _ELEMENTWISE:
+            known[term] = np.broadcast_shapes(*[_written_shape(operand, known) for operand in term.operands])
+        else:
+            known[term] = term.spec.shape
+    return known[term]
+
+
+def _spread_out(notation: Notation) -> Notation:
+    """Return a notation that says of its operands how they are spread, for an operation to which it matters."""
+
+    def spread_out(term: Term, parts: Sequence[Written]) -> Written:
+        known: dict[Term, tuple[int, ...]] = {}
+        told = []
+        for operand, part in zip(term.operands, parts, strict=True):
+            shape, shown = operand.spec.shape, _written_shape(operand, known)
+            if _trimmed(shape) != _trimmed(shown):
+                below = ",".join(map(str, shape))
+                part = Written(rf"\operatorname{{broadcast}}_{{{below}}}{bracketed(part.text)}")
+            told.append(part)
+        return notation(term, told)
+
+    return spread_out
+
+
+def _trimmed(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return a shape without axes of length 1 in front."""
+    first = next((i for i, n in enumerate(shape) if n != 1), len(shape))
+    return shape[first:]
+
+
 NOTATIONS |= {
     "add": _between("+", SUM, SUM, SUM),
     "subtract": _between("-", SUM, SUM, NEGATIVE),
@@ -185,6 +261,8 @@ NOTATIONS |= {
     **dict.fromkeys(("identity", "positive", "broadcast_to", "astype"), _same),
     **{name: _function(f"\\{name}") for name in ("exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh")},
 }
+for _name in NOTATIONS.keys() - _ELEMENTWISE - {"broadcast_to"}:
+    NOTATIONS[_name] = _spread_out(NOTATIONS[_name])
 
 
 def _add_in_short(algebra: Algebra, operands: tuple[Term, ...], spec: Spec) -> Term | None:
@@ -220,8 +298,20 @@ def _spread(operation: str) -> Rewrite:
     return rewrite
 
 
+def _reshape_in_short(algebra: Algebra, operands: tuple[Term, ...], spec: Spec) -> Term | None:
+    """Return what is reshaped again as reshaped once."""
+    (a,) = operands
+    if a.operation != "reshape":
+        return _spread("reshape")(algebra, operands, spec)
+    (before,) = a.operands
+    if before.spec.shape == spec.shape:
+        return before
+    return algebra.call("reshape", (before,), spec, freeze({"shape": spec.shape}))
+
+
 REWRITES |= {
     "add": _add_in_short,
     "multiply": _multiply_in_short,
-    **{name: _spread(name) for name in ("broadcast_to", "reshape", "astype")},
+    "reshape": _reshape_in_short,
+    **{name: _spread(name) for name in ("broadcast_to", "astype")},
 }

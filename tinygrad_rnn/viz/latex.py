@@ -10,9 +10,12 @@ import numpy as np
 from ..core import Spec, Tensor, enable_grad
 from ..core.errors import ConfigError
 from ..core.latex import Equations, Parts, aligned
+from ..core.modes import keep_values
 from ..core.names import LocalNames
+from ..core.node import next_sequence
 from ..core.tree import tree_flatten, tree_map
 from ..scan.checks import checked_step, matcher
+from ..scan.hoisted import with_constants
 from ..scan.step import extent_of, traced
 
 
@@ -61,7 +64,9 @@ def equations_of(step: Callable[[Any, Any], tuple[Any, Any]], x: Any, state: Any
     def checked(x: Any, state: Any) -> tuple[Any, Any]:
         return checked_step(step, step(x, state), state, matcher(state), 0)
 
-    with enable_grad(), LocalNames(getattr(getattr(type(step), "forward", step), "__code__", None)) as names:
+    since = next_sequence()
+    code = getattr(getattr(type(step), "forward", step), "__code__", None)
+    with enable_grad(), keep_values(), LocalNames(code) as names:
         found = traced(
             checked,
             [Spec(leaf.shape, leaf.dtype) for leaf in x_leaves],
@@ -69,16 +74,16 @@ def equations_of(step: Callable[[Any, Any], tuple[Any, Any]], x: Any, state: Any
             (x_structure, structure),
             [extent_of(leaf) for leaf in x_leaves],
         )
-    named = found.named(names)
+    whole, captured = with_constants(found, names, since)
     return Equations(
         Parts(
-            named.graph.nodes,
-            named.xs,
-            named.ys,
-            named.constants,
-            found.captured,
-            named.carry,
-            named.next_carry,
+            whole.graph.nodes,
+            whole.xs,
+            whole.ys,
+            whole.constants,
+            captured,
+            whole.carry,
+            whole.next_carry,
             steps=True,
         )
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,15 +12,18 @@ from ..algebra import Algebra, Term, in_order, shared
 from ..backward import Addend, sum_to
 from ..errors import FreedGraphError
 from ..modes import enable_grad
-from ..node import Node, Spec
-from ..tensor import Tensor
+from ..node import Array, Node, Spec
+from ..primitive import Primitive
 from ..trace import Abstract, Trace, freeze
 from .names import Symbol, Symbols, symbol
-from .notation import Seed, array, textbook
+from .notation import Seed, is_uniform, textbook
 
 Edge = tuple[Node, int]
 _UNNAMED = "asuvwqpr"
 _LEAVES = "xABCDEF"
+
+# The sum over all steps of what is computed at each.
+over_time = Primitive("over_time", lambda a: a, saves=())
 
 
 class Parts(NamedTuple):
@@ -31,7 +34,7 @@ class Parts(NamedTuple):
         xs: the inputs.
         ys: the results.
         constants: inputs that are the same at every step.
-        captured: the tensors and arrays that the constants stand for.
+        captured: what each constant stands for: an array, or a tensor, of which the node; None without one.
         carry: inputs that hold the state.
         next_carry: the state after the step, one for each of `carry`.
         steps: this is one step of a loop, so what is computed has the index t.
@@ -41,7 +44,7 @@ class Parts(NamedTuple):
     xs: Sequence[Node]
     ys: Sequence[Edge]
     constants: Sequence[Node] = ()
-    captured: Sequence[Any] = ()
+    captured: Sequence[Array | Node | None] = ()
     carry: Sequence[Node] = ()
     next_carry: Sequence[Edge] = ()
     steps: bool = False
@@ -50,6 +53,16 @@ class Parts(NamedTuple):
     def now(self) -> int | None:
         """The step of what is computed; None where there are no steps."""
         return 0 if self.steps else None
+
+    def fixed(self) -> frozenset[Node]:
+        """Return what is the same at every step, results left out: the constants, and what is made of them alone."""
+        found = set(self.constants)
+        results = {node for node, _ in self.ys}
+        for node in self.nodes:
+            parents = [parent for parent in node.parents if parent is not None]
+            if parents and found.issuperset(parents) and node not in results:
+                found.add(node)
+        return frozenset(found)
 
     @property
     def loss(self) -> Edge | None:
@@ -69,12 +82,10 @@ class Equation(NamedTuple):
     Attributes:
         symbols: on the left; several share one right side, of which they are the parts.
         term: on the right.
-        over_time: whether it is to be added up over all steps.
     """
 
     symbols: tuple[Symbol, ...]
     term: Term
-    over_time: bool = False
 
 
 class Named:
@@ -89,8 +100,10 @@ class Named:
         now = step.now
         self.symbols: dict[Edge, Symbol] = {}
         self.moved: dict[int, Symbol] = {}
-        self._constants: dict[int, Symbol] = {}
+        self.passed: dict[Edge, Symbol] = {}
+        self._constants: dict[Any, Symbol] = {}
         self.taken = Symbols()
+        fixed = step.fixed()
         for node in step.constants:
             self._give((node, 0), symbol(node.name) if node.name else None, "ABCDEF", None)
         for node in step.xs:
@@ -105,25 +118,33 @@ class Named:
                     names.setdefault(name, []).append((node, slot))
         for name, edges in names.items():
             for edge in reversed(edges):  # of several values of one name, the last one keeps it
-                self.symbols[edge] = self.taken.new(symbol(name, now))
+                self.symbols[edge] = self.taken.new(symbol(name, None if edge[0] in fixed else now))
         for edge in step.ys:
+            wanted = symbol("L" if edge == step.loss else "y", now)
             if edge not in self.symbols:
-                self._give(edge, symbol("L" if edge == step.loss else "y", now), "y", now)
+                self._give(edge, wanted, "y", now)
+            elif edge[0].primitive is None and edge not in self.passed:
+                self.passed[edge] = self.taken.new(wanted)
         for node in step.nodes:
             for slot in range(len(node.specs)):
                 part_of_named = len(node.specs) > 1 and any((node, i) in self.symbols for i in range(len(node.specs)))
                 if (node, slot) not in self.symbols and (part_of_named or (node, slot) in more):
-                    self.symbols[node, slot] = self.taken.any(_UNNAMED, now)
+                    self.symbols[node, slot] = self.taken.any(_UNNAMED, None if node in fixed else now)
 
     def _give(self, edge: Edge, wanted: Symbol | None, letters: str, time: int | None) -> None:
         self.symbols[edge] = self.taken.new(wanted) if wanted else self.taken.any(letters, time)
 
-    def constant(self, value: Any) -> Symbol:
-        """Return the symbol of an array without a name."""
-        if id(value) not in self._constants:
-            shape = tuple(map(str, value.shape))
-            self._constants[id(value)] = self.taken.new(Symbol(r"\mathbf{C}", shape))
-        return self._constants[id(value)]
+    def constant(self, value: Any, at: Any = None) -> Symbol:
+        """Return the symbol of an array without a name.
+
+        Args:
+            value: the array: two that are equal have one symbol. Of one that nobody kept, the shape and dtype.
+            at: what tells such a one apart from others.
+        """
+        key = (value.shape, value.dtype, value.tobytes() if isinstance(value, np.ndarray) else at)
+        if key not in self._constants:
+            self._constants[key] = self.taken.new(Symbol(r"\mathbf{C}", tuple(map(str, value.shape))))
+        return self._constants[key]
 
     def _state(self, k: int, node: Node, after: Edge) -> None:
         """Name a leaf of the state, by the shorter of the names that it has before and after the step."""
@@ -158,9 +179,9 @@ class Equations:
             self._derive(idle)
             unused = frozenset(k for k in range(len(step.carry)) if k not in self.handed)
             asked = self._worth_a_name()
-            if unused == idle and asked is None:
+            if unused == idle and not asked:
                 break
-            idle, more = unused, more | ({asked} if asked is not None else set())
+            idle, more = unused, more | asked
         self._give_names_to_what_is_left()
 
     def _derive(self, idle: frozenset[int]) -> None:
@@ -168,14 +189,14 @@ class Equations:
         self._forward_terms: dict[Edge, Term] = {}
         self._arrays: dict[int, Term] = {}
         self.forward = self._forward()
-        sweep = _Sweep(self._step, self._names, self._algebra, self._forward_terms, self._arrays, idle)
+        sweep = _Sweep(self._step, self._names, self._algebra, self._forward_terms, self._arrays, idle, self._known)
         self.backward, self.handed, self._totals = sweep.backward, sweep.handed, sweep.totals
 
     def _forward(self) -> list[Equation]:
         found = []
         symbols, terms, algebra = self._names.symbols, self._forward_terms, self._algebra
         for node, value in zip(self._step.constants, self._step.captured, strict=True):
-            known = value if not isinstance(value, Tensor) else symbols[node, 0]
+            known = self._known(value) if isinstance(value, np.ndarray) else symbols[node, 0]
             terms[node, 0] = algebra.name(known, node.specs[0])
         for node in self._step.nodes:
             if node.primitive is None:
@@ -197,7 +218,13 @@ class Equations:
                         found.append(Equation((symbols[edge],), term))
         for k, now in self._names.moved.items():
             found.append(Equation((now,), terms[self._step.next_carry[k]]))
+        for edge, result in self._names.passed.items():
+            found.append(Equation((result,), terms[edge]))
         return found
+
+    def _known(self, value: Any, at: Any = None) -> Any:
+        """Return what stands for an array: itself, if it is the same everywhere."""
+        return value if isinstance(value, np.ndarray) and is_uniform(value) else self._names.constant(value, at)
 
     def _operand(self, node: Node, i: int) -> Term:
         parent = node.parents[i]
@@ -211,25 +238,29 @@ class Equations:
             )
         if not hasattr(value, "shape"):
             return self._algebra.number(value, Spec((), node.specs[0].dtype))
+        if isinstance(value, Spec):
+            return self._algebra.name(self._known(value, (node, i)), value)
         if id(value) not in self._arrays:
-            known = value if isinstance(value, np.ndarray) and array(value) else self._names.constant(value)
-            self._arrays[id(value)] = self._algebra.name(known, Spec(value.shape, value.dtype))
+            self._arrays[id(value)] = self._algebra.name(self._known(value), Spec(value.shape, value.dtype))
         return self._arrays[id(value)]
 
     def _roots(self) -> list[Term]:
         return [equation.term for equation in (*self.forward, *self.backward)] + list(self.handed.values())
 
-    def _worth_a_name(self) -> Edge | None:
-        """Return a value without a name whose cotangent would be written many times over."""
+    def _worth_a_name(self) -> set[Edge]:
+        """Return values without a name whose cotangents would be written many times over, the last one of each."""
         found = set(shared(self._roots()))
         edges = [edge for edge, total in self._totals.items() if total in found and edge not in self._names.symbols]
-        return max(edges, key=lambda edge: edge[0].sequence) if edges else None
+        edges.sort(key=lambda edge: edge[0].sequence)
+        return set({self._totals[edge]: edge for edge in edges}.values())
 
     def _give_names_to_what_is_left(self) -> None:
         """Give lines of their own to terms that would be written many times over and are nobody's cotangent."""
         self.given: dict[Term, Symbol] = {}
         for term in shared(self._roots()):
-            self.given[term] = self._names.taken.any(_UNNAMED, self._step.now)
+            leaves = [part.symbol for part in in_order([term]) if not part.operation]
+            moves = any(isinstance(leaf, Handed) or getattr(leaf, "time", None) is not None for leaf in leaves)
+            self.given[term] = self._names.taken.any(_UNNAMED, self._step.now if moves else None)
         done: set[Term] = set()
         for equations in (self.forward, self.backward):
             lines = list(equations)
@@ -257,22 +288,26 @@ class _Sweep:
         forward: Mapping[Edge, Term],
         arrays: Mapping[int, Term],
         idle: frozenset[int],
+        known: Callable[[Any], Any],
     ) -> None:
         self._step, self._names, self._forward, self._arrays = step, names, forward, arrays
+        self._known = known
+        self._fixed = step.fixed() if step.steps else frozenset()
         self._algebra, self._trace = algebra, Trace()
         self._inputs: dict[int, Term] = {}
         self._values: dict[Edge, Abstract] = {}
         self._found: dict[Edge, Any] = {}
-        self._lines: list[tuple[Symbol, int, bool]] = []
+        self._summed: dict[Edge, Any] = {}
+        self._lines: list[tuple[Symbol, int]] = []
         pairs = zip(step.constants, step.captured, strict=True)
-        wanted = [_is_float((node, 0)) and getattr(value, "requires_grad", False) for node, value in pairs]
+        wanted = [_is_float((node, 0)) and isinstance(value, Node) for node, value in pairs]
         with enable_grad(), np.errstate(all="ignore"):
             self._start(idle)
             self._go(wanted)
         terms = algebra.of_trace(
-            self._trace, self._inputs, lambda made: algebra.name(np.asarray(made), Spec(made.shape, made.dtype))
+            self._trace, self._inputs, lambda made: algebra.name(known(np.asarray(made)), Spec(made.shape, made.dtype))
         )
-        self.backward = [Equation((left,), terms[value], over_time) for left, value, over_time in self._lines]
+        self.backward = [Equation((left,), terms[value]) for left, value in self._lines]
         self.handed = {
             k: terms[self._found[node, 0]._value] for k, node in enumerate(step.carry) if (node, 0) in self._found
         }
@@ -304,7 +339,7 @@ class _Sweep:
         for node in reversed(step.nodes):
             if node.primitive is None or node not in needed:
                 continue
-            gs = [self._found.get((node, slot)) for slot in range(len(node.specs))]
+            gs = [self._total((node, slot)) for slot in range(len(node.specs))]
             if all(g is None for g in gs):
                 continue
             for slot, g in enumerate(gs):
@@ -312,8 +347,16 @@ class _Sweep:
                     gs[slot] = self._line(symbols[node, slot], g)
             self._pull(node, gs, needed)
         for leaf, want in [*[(x, _is_float((x, 0))) for x in step.xs], *zip(step.constants, wanted, strict=True)]:
-            if want and (leaf, 0) in self._found:
-                self._line(symbols[leaf, 0], self._found[leaf, 0], over_time=step.steps and leaf in step.constants)
+            total = self._total((leaf, 0)) if want else None
+            if total is not None:
+                self._line(symbols[leaf, 0], total)
+
+    def _total(self, edge: Edge) -> Any:
+        """Return all of the cotangent of a value, over all steps if it is the same at each; None if there is none."""
+        now, summed = self._found.get(edge), self._summed.get(edge)
+        if now is not None and edge[0] in self._fixed:
+            now = over_time(now)
+        return now if summed is None else summed if now is None else summed + now
 
     def _pull(self, node: Node, gs: list[Any], needed: set[Node]) -> None:
         assert node.primitive is not None
@@ -328,9 +371,9 @@ class _Sweep:
         for need, cotangent, (parent, slot) in zip(needs, pulled, edges, strict=True):
             if need and cotangent is not None:
                 assert parent is not None
-                self._add((parent, slot), cotangent)
+                self._add((parent, slot), cotangent, node in self._fixed)
 
-    def _add(self, edge: Edge, cotangent: Any) -> None:
+    def _add(self, edge: Edge, cotangent: Any, summed: bool = False) -> None:
         spec = _spec_at(edge)
         if type(cotangent) is Addend:
             cotangent = cotangent.primitive(*cotangent.args, **cotangent.params)
@@ -339,13 +382,14 @@ class _Sweep:
         if not isinstance(cotangent, Abstract):
             if not np.any(cotangent):
                 return
-            cotangent = self._input(np.asarray(cotangent), spec)
-        self._found[edge] = self._found[edge] + cotangent if edge in self._found else cotangent
+            cotangent = self._input(self._known(np.asarray(cotangent)), spec)
+        found = self._summed if summed else self._found
+        found[edge] = found[edge] + cotangent if edge in found else cotangent
 
-    def _line(self, of: Symbol, cotangent: Abstract, over_time: bool = False) -> Abstract:
+    def _line(self, of: Symbol, cotangent: Abstract) -> Abstract:
         """Write down what the cotangent of a named value is, and return its symbol."""
         left = of._replace(prefix=r"\delta ")
-        self._lines.append((left, cotangent._value, over_time))
+        self._lines.append((left, cotangent._value))
         return self._input(left, cotangent._spec)
 
     def _input(self, stands_for: Any, spec: Spec) -> Abstract:

@@ -35,7 +35,6 @@ class _Lines:
 
     def __init__(self, found: Equations) -> None:
         self._found = found
-        self._writers = [self._writer(later) for later in (0, 1)]
         self._given = [{term: Written(own.latex(later)) for term, own in found.given.items()} for later in (0, 1)]
 
     def blocks(self) -> list[list[str]]:
@@ -50,8 +49,7 @@ class _Lines:
                 return self._written(self._found.handed[meant.number], 1)
             if isinstance(meant, Seed):
                 return Written(r"\mathbf{1}" if spec.shape else "1")
-            known = array(meant) if isinstance(meant, np.ndarray) else number(meant)
-            return known or Written(rf"\mathbf{{C}}_{{{','.join(map(str, spec.shape))}}}")
+            return array(meant) if isinstance(meant, np.ndarray) else number(meant)
 
         return writer(leaf)
 
@@ -59,8 +57,6 @@ class _Lines:
         left = [one.latex() for one in equation.symbols]
         start = f"{left[0] if len(left) == 1 else side_by_side(left).text} &= "
         defines = self._found.given.get(equation.term) in equation.symbols
-        if equation.over_time:
-            return rf"{start}\sum_{{t}} {at_least(self._written(equation.term, 0), NEGATIVE + 1)}"
         rows: list[str] = []
         room = _WIDEST - _width(start)
         for sign, text in self._pieces(equation.term, 0, defines):
@@ -84,7 +80,7 @@ class _Lines:
 
     def _written(self, term: Term, later: int, in_full: bool = False) -> Written:
         given = self._given[later]
-        return given[term] if term in given and not in_full else self._writers[later].written(term, given)
+        return given[term] if term in given and not in_full else self._writer(later).written(term, given)
 
 
 def _width(latex: str) -> int:

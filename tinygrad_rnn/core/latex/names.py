@@ -78,7 +78,8 @@ def symbol(name: str, time: int | None = None) -> Symbol:
     r"""Return the symbol of a variable or a parameter.
 
     One letter, Latin or Greek, stands as such, what follows it as a subscript; weights are W and biases b, with the
-    path of their module as a subscript; longer names are set in italics.
+    path of their module as a subscript; longer names are set in italics. A `_t` at the end is the step of
+    what has one.
 
     Example:
         >>> from tinygrad_rnn.core.latex.names import symbol
@@ -87,6 +88,9 @@ def symbol(name: str, time: int | None = None) -> Symbol:
     """
     owner, _, own = name.rpartition(".")
     path = (_subscript(owner),) if owner else ()
+    if own.endswith("_t") and len(own) > 2:
+        own = own.removesuffix("_t")
+        path = path if time is not None else (r"\text{t}", *path)
     if own in ("weight", "bias"):
         return Symbol("W" if own == "weight" else "b", path, time)
     head, _, rest = own.partition("_")
@@ -143,6 +147,8 @@ class Symbols:
         return self.new(Symbol(letters[0], (), time))
 
     def _take(self, found: Symbol) -> bool:
+        if found.base in _RESERVED and not found.prefix:
+            return False
         # What differs by the step alone, or by having none, is too much alike.
         look = found._replace(time=None).latex()
         if look in self._taken:
@@ -152,3 +158,5 @@ class Symbols:
 
 
 _ACCENTS = ("tilde", "hat", "bar")
+# Of gradients, in front of a symbol or alone.
+_RESERVED = frozenset({r"\delta", r"\Delta"})

@@ -12,6 +12,7 @@ from ..algebra import (
     POWER,
     PRODUCT,
     SIGNED,
+    SUM,
     Algebra,
     Notation,
     Rewrite,
@@ -24,8 +25,12 @@ from ..node import Spec
 from .names import text
 
 # By the name of an operation, how it is set, and what simplifies it as a textbook does; `ops` fills both.
-NOTATIONS: dict[str, Notation] = {}
+NOTATIONS: dict[str, Notation] = {
+    "over_time": lambda term, parts: Written(rf"\sum_{{t}} {at_least(parts[0], NEGATIVE + 1)}", SUM)
+}
 REWRITES: dict[str, Rewrite] = {}
+# What parameters are where nobody gave them.
+_UNSAID = (None, False, 0, ())
 
 
 class Seed(NamedTuple):
@@ -60,13 +65,19 @@ def indexed(part: Written, index: str) -> Written:
 
 
 def named(name: str, term: Term, parts: Sequence[Written]) -> Written:
-    """Return an operation as a function of that name, its axes below unless they are all axes."""
+    """Return an operation as a function of that name, with its parameters below, but not axes that are all axes."""
     axis = term.params.get("axis")
     axes = axis if isinstance(axis, tuple) else (axis,)
     everywhere = axis is None or axes == tuple(range(len(term.operands[0].spec.shape)))
-    below = "" if everywhere else f"_{{{','.join(map(str, axes))}}}"
+    below = [] if everywhere else [*map(str, axes)]
+    for key, value in term.params.items():
+        if key in ("axes", "shape"):
+            below += map(str, value)
+        elif key not in ("axis", "keepdims", "dtype") and not callable(value) and value not in _UNSAID:
+            below.append(rf"\text{{{text(f'{key}={value!r}')}}}")
+    under = f"_{{{','.join(below)}}}" if below else ""
     inside = bracketed(", ".join([part.text for part in parts]))
-    return Written(rf"\operatorname{{{text(name.strip('_'))}}}{below}{inside}")
+    return Written(rf"\operatorname{{{text(name.strip('_'))}}}{under}{inside}")
 
 
 def _generic(term: Term, parts: Sequence[Written]) -> Written:
@@ -87,10 +98,13 @@ def number(value: Any) -> Written:
     return Written(rf"{mantissa} \cdot {power}", PRODUCT if value > 0 else NEGATIVE)
 
 
-def array(value: Any) -> Written | None:
-    """Return an array that is the same everywhere; None for any other."""
-    if not value.size or not (value == value.flat[0]).all():
-        return None
+def is_uniform(value: Any) -> bool:
+    """Whether an array is the same everywhere, so that it can be written as a number."""
+    return bool(value.size and (value == value.flat[0]).all())
+
+
+def array(value: Any) -> Written:
+    """Return an array that is the same everywhere."""
     if value.ndim and value.flat[0] in (0, 1):
         return Written(rf"\mathbf{{{int(value.flat[0])}}}")
     return number(value.flat[0].item())
