@@ -8,16 +8,18 @@ deviation of 1, and Adam; the learning rate of each cell on each task is, of two
 of a seed that does not count.
 
 The paper found no variant significantly better than V, CIFG and NP about as good, and the forget gate and the output
-activation to be what an LSTM cannot do without. Each of these is a claim here, on each task. "Worse" is an exact rank
-test of the test errors against those of V with p at most 0.05 after Holm's correction for the eight comparisons of a
-task. Five seeds could not tell eight comparisons apart, since the least p is 8 · 2/252 = 0.063, so there are six. Where
-nothing is told there may still be a difference: the interval of the shift, 95 % for one comparison, is printed beside,
-and about how many seeds would tell a difference as large as the one that was seen.
+activation to be what an LSTM cannot do without. Each of these is a claim here, on each task. "Worse" and "better" are
+an exact rank test of the test errors against those of V with p at most 0.05 after Holm's correction for the eight
+comparisons of a task. That a test tells nothing is no proof of being as good: CIFG and NP are claimed to be worse by no
+more than a margin, 1 % of the strings or 0.1 nats, by the upper end of the interval of the shift, 95 % for one
+comparison. There are sixteen seeds: with five no comparison of eight could be told, since the least p is
+8 · 2/252 = 0.063, and with six that with NFG on the chorales was not. Where nothing is told there may still be a
+difference, and about how many seeds would tell one as large as the one that was seen is printed beside.
 
-Three of the ten claims do not hold here, and are printed as FAIL. Without output activation, half of the seeds fail on
-continual Reber and the others hardly make an error, which six seeds cannot tell from V; on the chorales there is
-nothing to be seen of it. Without forget gate the chorales cost more, but by less than a test of eight comparisons tells
-with six seeds. The paper compares the best twenty of two hundred trials each of a random search, which tells more.
+Three of the ten claims do not hold here, and are printed as FAIL. Without output activation some seeds fail on
+continual Reber and the others hardly make an error, which is not told from V, and on the chorales there is nothing to
+be seen of it. Without peepholes the chorales get better, by less than 0.1 nats, but reliably. The paper compares the
+best twenty of two hundred trials each of a random search, trained by another method at other rates.
 
 The short form runs a smaller network on the pieces that `table_chorales.py` makes up, which need no file, and claims
 that every variant learns.
@@ -38,6 +40,7 @@ from tinygrad_rnn.data import tasks
 from tinygrad_rnn.lab.statistics import LEVEL, holm, rank_test, ranks, seeds_to_tell, shift
 
 WORSE, BETTER, NEITHER = "worse", "better", "no difference told"
+SEEDS = 16
 
 
 def maker(kind: type[nn.Cell], hidden: int):
@@ -110,14 +113,15 @@ def main() -> int:
         return checks.finish()
 
     reber, chorales = tasks.ContinualReber(), tasks.JSBChorales()
-    claims = {"CIFG": NEITHER, "NP": NEITHER, "NFG": WORSE, "NOAF": WORSE}
-    for task, found in (
-        (reber, study(reber, 16, 16, (0.01, 0.03), steps=400, batch_size=16, scorings=8)),
-        (chorales, study(chorales, 64, 16, (0.01, 0.02), steps=450, batch_size=8, scorings=15, patience=3)),
+    for task, margin, found in (
+        (reber, 0.01, study(reber, 16, SEEDS, (0.01, 0.03), steps=400, batch_size=16, scorings=8)),
+        (chorales, 0.1, study(chorales, 64, SEEDS, (0.01, 0.02), steps=450, batch_size=8, scorings=15, patience=3)),
     ):
         told = answers(found)
-        for name, claim in claims.items():
-            checks.same(f"{task.name}: {name} beside V", told[name], claim)
+        for name in ("CIFG", "NP"):
+            checks.at_most(f"{task.name}: {name} above V, at most", shift(found[name], found["V"]).high, margin)
+        for name in ("NFG", "NOAF"):
+            checks.same(f"{task.name}: {name} beside V", told[name], WORSE)
         checks.same(f"{task.name}: variants better than V", [n for n in told if told[n] == BETTER], [])
     return checks.finish()
 
