@@ -89,6 +89,8 @@ WRONG = {
     "an unknown probe": ("colour", ConfigError, "'quotes', 'line', 'brackets'"),
     "too few numbers": (lambda text: [1, 2], ShapeError, "one each"),
     "no numbers": (lambda text: list(text), DataError, "no numbers"),
+    "complex numbers": (lambda text: np.arange(len(text)) * 1j, DataError, "complex numbers.*the real part"),
+    "complex objects": (lambda text: np.array([np.complex128(1j)] * len(text), object), DataError, "complex numbers"),
     "NaN": (lambda text: np.full(len(text), np.nan), DataError, "finite"),
     "a probe that never changes": (lambda text: np.zeros(len(text)), DataError, "first half"),
     "one that does not change in the end": (lambda text: np.arange(len(text)) == 0, DataError, "second half"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -75,7 +76,7 @@ def probe_values(probe: str | Probe, text: str) -> tuple[str, Array]:
     Raises:
         ConfigError: if there is no such probe.
         ShapeError: if the function returns another number of numbers.
-        DataError: if what it returns is no number, or not finite.
+        DataError: if what it returns is no real number, or not finite.
     """
     if callable(probe):
         name, function = getattr(probe, "__name__", type(probe).__name__), probe
@@ -86,7 +87,16 @@ def probe_values(probe: str | Probe, text: str) -> tuple[str, Array]:
             f"probe is {probe!r}; give one of {', '.join(map(repr, PROBES))}, or a function from a text to an array"
         )
     try:
-        values: Array = np.asarray(function(text)).astype(float)
+        found = np.asarray(function(text))
+        with warnings.catch_warnings():
+            # NumPy would warn and drop the imaginary part.
+            warnings.simplefilter("error", np.exceptions.ComplexWarning)
+            values: Array = found.astype(float)
+    except np.exceptions.ComplexWarning:
+        raise DataError(
+            f"the probe {name} returned complex numbers, and a correlation is with real ones; return one of them a "
+            "character, such as the real part"
+        ) from None
     except (TypeError, ValueError) as error:
         raise DataError(f"the probe {name} returned no numbers ({error}); return one number a character") from None
     if values.shape != (len(text),):
