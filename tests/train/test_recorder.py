@@ -1,6 +1,7 @@
 """A recording holds what happened, stays small, and is the same whether the training was interrupted or not."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -163,5 +164,9 @@ def test_what_is_no_recording_is_refused(tmp_path):
         (tmp_path / FILE).write_bytes(content)
         with pytest.raises(DataError, match="damaged"):
             viz.training(tmp_path)
-    with pytest.raises(ConfigError, match="is no run"):
-        viz.training(3)
+    for found, words in ((tmp_path / FILE, "a file"), (tmp_path / "nodir", "not there")):
+        with pytest.raises(DataError, match=rf"{found.name} is no run: it is {words}; give the folder of a run"):
+            viz.training(found)
+    for found in (3, SimpleNamespace(folder=None)):
+        with pytest.raises(ConfigError, match="is no run"):
+            viz.training(found)

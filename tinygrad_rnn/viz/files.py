@@ -15,7 +15,7 @@ def file_at(path: str | os.PathLike[str]) -> Path:
         path: of the file, in a folder that is there.
 
     Raises:
-        ConfigError: if the folder is not there, or the path is one itself.
+        ConfigError: if it is no path, the folder is not there, or the path is one itself.
 
     Example:
         >>> from tinygrad_rnn.viz.files import file_at
@@ -24,7 +24,10 @@ def file_at(path: str | os.PathLike[str]) -> Path:
         ...
         tinygrad_rnn.core.errors.ConfigError: there is no folder 'no such folder' for 'cell.svg'; make it first, ...
     """
-    path = Path(path)
+    try:
+        path = Path(path)
+    except TypeError:
+        raise ConfigError(f"path is {path!r}; give the name of a file as a str, such as 'picture.svg'") from None
     if not path.parent.is_dir():
         folder = str(path.parent)
         raise ConfigError(

@@ -56,7 +56,7 @@ class Picture:
             path: ends in .svg, .png, .pdf, .html or .dot. A page in HTML asks the browser to load nothing.
 
         Raises:
-            ConfigError: if it ends in something else, or its folder is not there.
+            ConfigError: if it is no path or ends in something else, or its folder is not there.
             LayoutError: if no Graphviz is installed; .dot needs none.
         """
         path = file_at(path)

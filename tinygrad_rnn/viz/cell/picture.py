@@ -47,7 +47,7 @@ class CellPicture:
             path: ends in .svg, .tex, .pdf or .png. A .pdf has its fonts in it, a .png 300 dots an inch.
 
         Raises:
-            ConfigError: if it ends in something else, or its folder is not there.
+            ConfigError: if it is no path or ends in something else, or its folder is not there.
             LayoutError: if matplotlib is not installed; .svg and .tex need none.
         """
         path = file_at(path)

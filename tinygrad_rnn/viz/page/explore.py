@@ -52,7 +52,7 @@ class Page:
             path: ends in .html.
 
         Raises:
-            ConfigError: if it ends in something else, or its folder is not there.
+            ConfigError: if it is no path or ends in something else, or its folder is not there.
         """
         path = file_at(path)
         if path.suffix.lower() != ".html":

@@ -61,7 +61,7 @@ class Plot:
             path: ends in .svg, .png or .pdf.
 
         Raises:
-            ConfigError: if it ends in something else, or its folder is not there.
+            ConfigError: if it is no path or ends in something else, or its folder is not there.
             PlottingError: if matplotlib is not installed.
         """
         path = file_at(path)

@@ -38,7 +38,7 @@ def training(run: str | os.PathLike[str] | Any) -> Training:
 
     Raises:
         ConfigError: if `run` is neither.
-        DataError: if nothing was recorded there, or the file is damaged.
+        DataError: if it is no folder, nothing was recorded there, or the file is damaged.
         PlottingError: when drawn, if matplotlib is not installed.
 
     Example:
@@ -46,6 +46,6 @@ def training(run: str | os.PathLike[str] | Any) -> Training:
         >>> viz.training("runs/1").save("training.svg")  # doctest: +SKIP
     """
     folder = run if isinstance(run, (str, os.PathLike)) else getattr(run, "folder", None)
-    if folder is None:
+    if not isinstance(folder, (str, os.PathLike)):
         raise ConfigError(f"a {type(run).__name__} is no run; give the folder of one, or train.Run.load(folder)")
     return Training(Recording.read(Path(folder)))

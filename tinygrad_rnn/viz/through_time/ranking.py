@@ -74,7 +74,7 @@ class Neurons(Plot):
             path: ends in .html for the page; in .svg, .png or .pdf for the figure.
 
         Raises:
-            ConfigError: if it ends in something else, or its folder is not there.
+            ConfigError: if it is no path or ends in something else, or its folder is not there.
             PlottingError: if a figure is asked for and matplotlib is not installed.
         """
         path = file_at(path)
@@ -115,8 +115,8 @@ def neurons(
         CheckpointError: if the folder is no run.
         ConfigError: if the text is empty, the model has no recurrent layer, there is no such probe, or `top` is no
             positive integer.
-        DataError: if the text has characters that the model does not know, or the probe is the same everywhere in one
-            half of it.
+        DataError: if the text has characters that the model does not know, the probe is the same everywhere in one
+            half of it, or returns what is no real number, or not finite.
         ShapeError: if the probe returns another number of numbers than there are characters.
 
     Source: Karpathy, Johnson and Fei-Fei 2015, *Visualizing and understanding recurrent networks*.

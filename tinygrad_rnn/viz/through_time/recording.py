@@ -54,15 +54,21 @@ class Recording:
         """Read the file in the folder of a run.
 
         Raises:
-            DataError: if there is none, or it is damaged.
+            DataError: if the folder is none, there is no such file in it, or it is damaged.
         """
         path = folder / FILE
+        if not folder.is_dir():
+            raise DataError(
+                f"{folder} is no run: it is {'a file' if folder.exists() else 'not there'}; give the folder of a run "
+                "that was trained with callbacks=[train.Recorder(folder)]"
+            )
         try:
             with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
                 return cls(**{field.name: file[field.name] for field in fields(cls)})
         except FileNotFoundError:
             raise DataError(
-                f"{folder} holds no {FILE}; train with callbacks=[train.Recorder(folder)], which writes it"
+                f"{folder} holds no {FILE}; train with callbacks=[train.Recorder(folder)], which writes it once a "
+                "step is done"
             ) from None
         except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise DataError(f"{path} is damaged ({type(error).__name__}: {error}); record the training anew") from None
