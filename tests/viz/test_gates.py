@@ -111,6 +111,53 @@ def test_a_cell_without_gates_has_its_states(untrained):
     assert layer.gates == {} and layer.states["h"].shape == (4, 4)
 
 
+class Counting(Tokens):
+    """A state with a count of steps between its floats."""
+
+    def initial_state(self, batch_size):
+        zeros = np.zeros((batch_size, 2))
+        return zeros, np.zeros(batch_size, np.int64), zeros
+
+    def forward(self, x, state):
+        memory, n, trace = state
+        memory = np.tanh(memory + x[:, None] / 100)
+        trace = 0.5 * trace + memory
+        return trace, (memory, n + 1, trace)
+
+
+class Ticking(Tokens):
+    """A count of steps for its whole state."""
+
+    def initial_state(self, batch_size):
+        return np.zeros(batch_size, np.int64)
+
+    def forward(self, x, n):
+        return tg.Tensor(np.ones((len(x.data), 2))) * (n[:, None] % 2), n + 1
+
+
+def test_the_parts_of_the_state_that_hold_floats_are_shown_under_their_names(reading, untrained):
+    run = reading(Counting())
+    (layer,) = viz.gates(run, "abc").layers
+    memory, trace = np.zeros(2), np.zeros(2)
+    assert list(layer.states) == ["memory", "trace"]
+    for t, character in enumerate("abc"):
+        memory = np.tanh(memory + ord(character) / 100)
+        trace = 0.5 * trace + memory
+        np.testing.assert_allclose(layer.states["memory"][t], memory)
+        np.testing.assert_allclose(layer.states["trace"][t], trace)
+    neurons = viz.neurons(run, "abcabc", lambda text: [ord(character) for character in text]).ranking
+    assert sorted(neuron.name for neuron in neurons) == [
+        f"layer 1 {part}[{unit}]" for part in ("memory", "trace") for unit in (0, 1)
+    ]
+    assert [list(layer.states) for layer in viz.gates(untrained(nn.ClockworkCell), "ab").layers] == [["h"]]
+
+
+def test_a_state_without_floats_and_without_gates_is_refused(reading):
+    for show in (lambda run: viz.gates(run, "ab"), lambda run: viz.neurons(run, "abab", lambda text: [0, 1, 0, 1])):
+        with pytest.raises(ConfigError, match="no state of Reader holds floats"):
+            show(reading(Ticking()))
+
+
 def test_the_saturation_is_the_share_of_the_time_beyond_its_bounds(reading):
     class Given(Tokens):
         def forward(self, x, h):

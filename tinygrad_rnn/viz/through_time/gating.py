@@ -58,7 +58,8 @@ def gates(run: str | os.PathLike[str] | TrainedRun, text: str) -> Gates:
 
     A gate is what comes out of a sigmoid in the step of a cell, whatever the cell: it is found in the graph of the
     step. It is called as the cell calls it, or else as the cell calls what goes into the sigmoid. What depends on
-    integers alone, neither on the state nor on a parameter that requires grad, is not recorded and not found.
+    integers alone, neither on the state nor on a parameter that requires grad, is not recorded and not found. Of the
+    state, the parts that hold floats are shown: a count of steps is left out.
 
     Args:
         run: the folder of a run, or what `train.Run.load` returned.
@@ -69,7 +70,7 @@ def gates(run: str | os.PathLike[str] | TrainedRun, text: str) -> Gates:
 
     Raises:
         CheckpointError: if the folder is no run.
-        ConfigError: if the text is empty, or the model has no recurrent layer.
+        ConfigError: if the text is empty, the model has no recurrent layer, or no floats in its states and no gate.
         DataError: if the text has characters that the model does not know.
         PlottingError: when drawn, if matplotlib is not installed.
 

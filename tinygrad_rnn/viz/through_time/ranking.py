@@ -97,9 +97,9 @@ def neurons(
 ) -> Neurons:
     """Find the neurons of a character language model whose activation follows a probe, and colour the text by them.
 
-    Every number of every part of every layer's state is a neuron. They are ranked by the size of their correlation with
-    the probe (Pearson's) in the first half of the text. The best of many neurons correlates with anything a little, so
-    the score is their correlation in the second half, which had no part in the ranking.
+    Every number of every part of every layer's state that holds floats is a neuron. They are ranked by the size of
+    their correlation with the probe (Pearson's) in the first half of the text. The best of many neurons correlates with
+    anything a little, so the score is their correlation in the second half, which had no part in the ranking.
 
     Args:
         run: the folder of a run, or what `train.Run.load` returned.
@@ -113,8 +113,8 @@ def neurons(
 
     Raises:
         CheckpointError: if the folder is no run.
-        ConfigError: if the text is empty, the model has no recurrent layer, there is no such probe, or `top` is no
-            positive integer.
+        ConfigError: if the text is empty, the model has no recurrent layer or no state of floats, there is no such
+            probe, or `top` is no positive integer.
         DataError: if the text has characters that the model does not know, the probe is the same everywhere in one
             half of it, or returns what is no real number, or not finite.
         ShapeError: if the probe returns another number of numbers than there are characters.

@@ -23,7 +23,8 @@ class LayerReading:
 
     Args:
         layer: which layer, in words.
-        states: the parts of the state after every character, each (time, units).
+        states: the parts of the state after every character, each (time, units); those that hold floats, so not a
+            count of steps.
         gates: what came out of every sigmoid, each (time, units).
     """
 
@@ -44,7 +45,7 @@ def read(run: TrainedRun, text: str, with_gates: bool = True) -> list[LayerReadi
         One reading for each recurrent layer and direction, in the order in which they ran.
 
     Raises:
-        ConfigError: if the text is empty, or the model has no recurrent layer.
+        ConfigError: if the text is empty, the model has no recurrent layer, or nothing of its layers can be shown.
         DataError: if the text has characters that the model does not know.
         CellError: if a cell has another number of gates at another step.
     """
@@ -57,9 +58,15 @@ def read(run: TrainedRun, text: str, with_gates: bool = True) -> list[LayerReadi
         if not loops.found:
             raise ConfigError(f"no recurrent layer ran in {type(run.model).__name__}; give a model with one")
         names = layer_names([loop for loop, _ in loops.found])
-        return [
+        readings = [
             _reading(name, loop, states, with_gates) for name, (loop, states) in zip(names, loops.found, strict=True)
         ]
+        if not any(reading.states or reading.gates for reading in readings):
+            raise ConfigError(
+                f"no state of {type(run.model).__name__} holds floats, so there is nothing to show; give a model whose "
+                "cell has a state of floats"
+            )
+        return readings
     finally:
         run.model.train(training)
         random.set_state(state)
@@ -96,7 +103,9 @@ class Loops:
 
 def _reading(layer: str, loop: Loop, states: list[Array], with_gates: bool) -> LayerReading:
     names, gates = _names_and_gates(loop, states, with_gates)
-    parts = {name: leaf.reshape(len(leaf), -1) for name, leaf in zip(names, states, strict=True)}
+    parts = {
+        name: leaf.reshape(len(leaf), -1) for name, leaf in zip(names, states, strict=True) if leaf.dtype.kind == "f"
+    }
     return LayerReading(layer, parts, gates)
 
 
