@@ -115,6 +115,24 @@ def test_a_validation_loss_that_is_no_number_is_an_error():
         training.fit()
 
 
+def test_every_callback_is_closed_after_an_error_also_where_one_cannot_be():
+    class Closed(train.Callback):
+        was = False
+
+        def close(self):
+            self.was = True
+            raise OSError("no space left")
+
+    def fail():
+        raise RuntimeError("mine")
+
+    first, second = Closed(), Closed()
+    with pytest.raises(OSError, match="no space left") as caught:
+        trainer(model(), callbacks=[first, At(1, fail), second]).fit()
+    assert first.was and second.was
+    assert isinstance(caught.value.__context__.__context__, RuntimeError)
+
+
 def test_the_schedule_takes_one_step_per_window():
     network = model()
     streams = Streams(IDS, 2, 10)

@@ -161,8 +161,7 @@ class Trainer:
                     callback.end(self)
         finally:
             self._earlier, self._started = self.seconds, None
-            for callback in self.callbacks:
-                callback.close()
+            _close(self.callbacks)
         if self.interrupted:
             raise KeyboardInterrupt
 
@@ -264,6 +263,15 @@ class Trainer:
             yield
         finally:
             signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _close(callbacks: Sequence[Callback]) -> None:
+    """Close all callbacks, also where one of them fails."""
+    if callbacks:
+        try:
+            callbacks[0].close()
+        finally:
+            _close(callbacks[1:])
 
 
 def evaluate(model: nn.Module, batches: Batches) -> float:
