@@ -79,6 +79,13 @@ def refused(capsys, line):
     return err
 
 
+def test_a_training_that_diverges_leaves_a_recording_of_what_led_up_to_it(capsys):
+    line = ["train", "--text", "text.txt", *SMALL, "--optimizer", "sgd", "--lr", "1e38", "--clip", "0", "--out", "run"]
+    with np.errstate(over="ignore"):
+        assert "take a smaller one, or clip the gradient" in run(capsys, line, code=2).err
+    assert viz.training("run").recording.steps[0] == 1
+
+
 def test_a_run_leaves_a_checkpoint_metrics_a_curve_and_a_picture(capsys):
     out, err = trained(capsys)
     assert err == ""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import tinygrad_rnn as tg
 from tinygrad_rnn import data, nn, optim, train, viz
 from tinygrad_rnn.core.errors import ConfigError, DataError
-from tinygrad_rnn.train import recorder
+from tinygrad_rnn.train import rows
 from tinygrad_rnn.viz.through_time.recording import FILE, Recording, histogram, widened
 
 
@@ -65,7 +65,7 @@ def test_a_row_holds_loss_gradients_updates_and_states(tmp_path, clip):
 
 
 def test_a_long_training_keeps_rows_evenly_and_none_of_its_loss_is_lost(tmp_path, monkeypatch):
-    monkeypatch.setattr(recorder, "_ROWS", 8)
+    monkeypatch.setattr(rows, "MOST", 8)
     trainer = trainer_of(tmp_path, epochs=3)
     losses = []
     note = train.Callback()
@@ -76,39 +76,9 @@ def test_a_long_training_keeps_rows_evenly_and_none_of_its_loss_is_lost(tmp_path
     apart = int(found.steps[1] - found.steps[0])
     assert trainer.steps > 50 and 4 <= len(found.steps) <= 8 and apart == 8
     np.testing.assert_array_equal(found.steps, apart * (1 + np.arange(len(found.steps))))
-    assert found.loss[-1] == pytest.approx(np.mean(losses[found.steps[-1] - apart : found.steps[-1]]))
+    for step, loss, seen in zip(found.steps, found.loss, found.seen, strict=True):
+        assert loss == pytest.approx(np.mean(losses[step - apart : step])) and seen == apart
     assert found.counts.shape == (len(found.steps), 4, 64) and (found.counts.sum(axis=2) == 8).all()
-
-
-def test_a_resumed_training_has_the_recording_of_one_that_was_not_interrupted(tmp_path, text_file):
-    config = train.Config(hidden=4, embedding=3, seq=8, batch=4, epochs=1, cell="gru")
-
-    class Stop(train.Callback):
-        def after_step(self, trainer):
-            trainer.interrupted = trainer.step == 17
-
-    folders = tmp_path / "whole", tmp_path / "parted"
-    for folder in folders:
-        more = [Stop()] if folder.name == "parted" else []
-        _, trainer = train.begin(folder, config, file=text_file, callbacks=[train.Recorder(folder), *more])
-        if more:
-            with pytest.raises(KeyboardInterrupt):
-                trainer.fit()
-            assert Recording.read(folder).steps[-1] == 17
-            (folder / FILE).unlink()
-            _, trainer = train.resume(folder, callbacks=[train.Recorder(folder)])
-        trainer.fit()
-    assert trainer.steps > 40
-    whole, parted = map(Recording.read, folders)
-    for name in vars(whole):
-        np.testing.assert_array_equal(getattr(whole, name), getattr(parted, name), err_msg=name)
-
-
-def test_the_file_of_an_earlier_training_does_not_stay(tmp_path):
-    (tmp_path / FILE).write_bytes(b"old")
-    trainer = trainer_of(tmp_path)
-    trainer.callbacks[0].start(trainer)
-    assert not (tmp_path / FILE).exists()
 
 
 def test_it_is_written_while_the_training_runs(tmp_path):
@@ -140,6 +110,106 @@ def test_layers_of_different_states_are_named_cell_by_cell(tmp_path):
     assert (found.counts.sum(axis=2) == [8, 8, 6]).all()
 
 
+class Counting(nn.Cell):
+    """A state with a count of steps between its floats."""
+
+    def __init__(self, input_size, hidden_size):
+        super().__init__()
+        self.hidden_size = hidden_size
+        self.from_input = nn.Linear(input_size, hidden_size)
+
+    def initial_state(self, batch_size):
+        zeros = np.zeros((batch_size, self.hidden_size), np.float32)
+        return zeros, np.zeros(batch_size, np.int64), zeros
+
+    def forward(self, x, state):
+        memory, n, trace = state
+        memory = np.tanh(self.from_input(x) + memory)
+        trace = 0.5 * trace + memory
+        return trace, (memory, n + 1, trace)
+
+
+class Matrix(nn.Cell):
+    """A state that is a matrix for each row of the batch."""
+
+    def __init__(self, input_size, hidden_size):
+        super().__init__()
+        self.hidden_size = hidden_size
+        self.from_input = nn.Linear(input_size, hidden_size)
+
+    def initial_state(self, batch_size):
+        return np.zeros((batch_size, self.hidden_size, 3), np.float32)
+
+    def forward(self, x, memory):
+        more = np.tanh(self.from_input(x))
+        memory = 0.5 * memory + more[:, :, None]
+        return np.sum(memory, axis=-1), memory
+
+
+class Layers(nn.Module):
+    """A model of recurrent layers one after the other, each with the state that it returns."""
+
+    def __init__(self, *layers):
+        super().__init__()
+        self.embedding = nn.Embedding(3, 4)
+        self.layers = nn.ModuleList(layers)
+
+    def forward(self, ids, state):
+        x, after = self.embedding(ids), []
+        for layer, before in zip(self.layers, state or [None] * len(self.layers), strict=True):
+            x, last = layer(x, before)
+            after.append(last)
+        return x, after
+
+
+STATES = {
+    "a count": ([nn.Recurrent(Counting(4, 4))], ["layer 1 memory", "layer 1 trace"]),
+    "counts": (
+        [nn.Recurrent([Counting(4, 4), Counting(4, 4)])],
+        ["layer 1 memory", "layer 2 memory", "layer 1 trace", "layer 2 trace"],
+    ),
+    "a clockwork": ([nn.Recurrent(nn.ClockworkCell(4, 4))], ["layer 1 h"]),
+    "a count in one of two": (
+        [nn.Recurrent([Counting(4, 4), nn.LSTMCell(4, 4)])],
+        ["layer 1 memory", "layer 1 trace", "layer 2 h", "layer 2 c"],
+    ),
+    "a matrix beside a vector": (
+        [nn.Recurrent([Matrix(4, 4), nn.GRUCell(4, 4)])],
+        ["layer 1 memory", "layer 2 h"],
+    ),
+    "two layers of their own": (
+        [nn.Recurrent(Counting(4, 4)), nn.LSTM(4, 4)],
+        ["layers.0 layer 1 memory", "layers.0 layer 1 trace", "layers.1 layer 1 h", "layers.1 layer 1 c"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_the_parts_of_the_state_that_hold_floats_have_the_names_that_the_cell_uses(tmp_path, name):
+    layers, names = STATES[name]
+    model = Layers(*layers)
+    streams = data.Streams(np.tile([0, 1, 2, 2], 50), batch_size=2, seq_len=5)
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    train.Trainer(model, streams, optimizer, callbacks=[train.Recorder(tmp_path)]).fit()
+    found = Recording.read(tmp_path)
+    assert list(found.activations) == names
+    size = {"layer 1 memory": 24} if "matrix" in name else {}
+    np.testing.assert_array_equal(found.counts.sum(axis=2)[0], [size.get(part, 8) for part in names])
+
+
+def test_a_state_that_a_model_keeps_in_its_own_way_is_numbered(tmp_path):
+    class Own(Layers):
+        def forward(self, ids, state):
+            y, (last,) = super().forward(ids, None if state is None else [state["kept"][0]])
+            return y, {"kept": [last], "number": tg.Tensor(np.ones(2))}
+
+    model = Own(nn.GRU(4, 4))
+    streams = data.Streams(np.tile([0, 1, 2, 2], 50), batch_size=2, seq_len=5)
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    train.Trainer(model, streams, optimizer, callbacks=[train.Recorder(tmp_path)]).fit()
+    assert list(Recording.read(tmp_path).activations) == ["state 1", "state 2"]
+
+
 def test_a_parameter_of_zeros_has_no_ratio(tmp_path):
     trainer = trainer_of(tmp_path)
     trainer.model.head.bias.assign(np.zeros(3))
@@ -160,6 +230,11 @@ def test_a_widened_histogram_is_the_histogram_over_the_wider_range(values):
 def test_what_is_no_recording_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"train\.Recorder"):
         viz.training(tmp_path)
+    for folder in (None, 3):
+        with pytest.raises(ConfigError, match="give the folder of the run"):
+            train.Recorder(folder)
+    with pytest.raises(ConfigError, match="seconds is -1"):
+        train.Recorder(tmp_path, seconds=-1)
     for content in (b"", b"PK\x03\x04 cut", b"text"):
         (tmp_path / FILE).write_bytes(content)
         with pytest.raises(DataError, match="damaged"):

@@ -21,7 +21,9 @@ class Recording:
 
     Args:
         steps: numbers of the training steps, (rows,).
-        loss: mean training loss since the row before, (rows,).
+        loss: mean training loss of the steps since the row before, (rows,); all else is as the row's own step left it.
+        seen: how many steps that is the mean of, (rows,): all since the row before, but for steps that were trained
+            without the recorder.
         gradient: norm of the whole gradient before it was clipped, (rows,).
         clip: greatest norm of the gradient; 0 where it is not clipped.
         parameters: names.
@@ -34,6 +36,7 @@ class Recording:
 
     steps: Array
     loss: Array
+    seen: Array
     gradient: Array
     clip: Array
     parameters: Array
@@ -64,7 +67,8 @@ class Recording:
             )
         try:
             with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
-                return cls(**{field.name: file[field.name] for field in fields(cls)})
+                found = {"seen": steps_between(file["steps"]), **file}
+                return cls(**{field.name: found[field.name] for field in fields(cls)})
         except FileNotFoundError:
             raise DataError(
                 f"{folder} holds no {FILE}; train with callbacks=[train.Recorder(folder)], which writes it once a "
@@ -72,6 +76,19 @@ class Recording:
             ) from None
         except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise DataError(f"{path} is damaged ({type(error).__name__}: {error}); record the training anew") from None
+
+
+def steps_between(steps: Array) -> Array:
+    """Return how many steps lie between each row and the one before it, its own included.
+
+    Example:
+        >>> import numpy as np
+        >>> from tinygrad_rnn.viz.through_time.recording import steps_between
+        >>> steps_between(np.array([2, 4, 8]))
+        array([2, 2, 4])
+    """
+    between: Array = np.diff(steps, prepend=0)
+    return between
 
 
 def histogram(values: Array, reach: float, bins: int) -> Array:
