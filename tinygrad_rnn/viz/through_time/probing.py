@@ -29,6 +29,7 @@ class Probe:
         with_input: put zeros at its input too.
 
     Attributes:
+        loop: the loop, with the zeros at its input.
         names: of the leaves of the state.
         states: of every leaf, after every step (time, batch, ...).
         at_state: for each leaf the zeros (time, batch, ...), None where it holds no floats.
@@ -37,7 +38,6 @@ class Probe:
     """
 
     def __init__(self, loop: Loop, with_input: bool) -> None:
-        self.loop = loop
         leaves, self._structure = tree_flatten(loop.init)
         self._init = [np.asarray(leaf._data) for leaf in leaves]
         self._x = np.asarray(loop.x._data)
@@ -51,6 +51,7 @@ class Probe:
         self.at_state = [self._zeros(leaf) for leaf in self._init]
         self.at_output = self._zeros(first.y)
         self.at_input = self._zeros(self._x[0]) if with_input else None
+        self.loop = loop if self.at_input is None else loop._replace(x=loop.x + self.at_input)
         self.states: list[Array] = []
 
     def _zeros(self, like: Any) -> Tensor | None:
@@ -66,7 +67,6 @@ class Probe:
     def run(self) -> tuple[Any, Any, Any]:
         """Run the loop with the zeros in it: the outputs, the last state and all states, as `scan` gives them."""
         loop = self.loop
-        x = loop.x if self.at_input is None else loop.x + self.at_input
 
         def step(inputs: Any, state: Any) -> Any:
             x, at_state, at_output = inputs
@@ -78,7 +78,7 @@ class Probe:
             return (out[0] if at_output is None else out[0] + at_output), tree_unflatten(treedef, moved)
 
         step.__qualname__ = type(loop.cell).__name__
-        xs = (x, [None if zeros is None else [zeros] for zeros in self.at_state], self.at_output)
+        xs = (loop.x, [None if zeros is None else [zeros] for zeros in self.at_state], self.at_output)
         with watching(None):
             y, final, states = scan(
                 step, loop.init, xs, loop.lengths, reverse=loop.reverse, return_states=True, engine=loop.engine
@@ -171,7 +171,7 @@ def _where(valid: Array, value: Array, elsewhere: Any = 0) -> Array:
 
 
 def probed(compute: Callable[[], Any]) -> tuple[Any, list[Probe]]:
-    """Run a function with a probe in every loop of a recurrent layer, and at the input of the first.
+    """Run a function with a probe in every loop of a recurrent layer, and at the input of the first layer.
 
     Args:
         compute: runs the layers.
@@ -182,6 +182,8 @@ def probed(compute: Callable[[], Any]) -> tuple[Any, list[Probe]]:
     probes: list[Probe] = []
 
     def run(loop: Loop) -> tuple[Any, Any, Any]:
+        if len(probes) == 1 and loop.reverse:  # the other direction of the first layer reads the same input
+            loop = loop._replace(x=probes[0].loop.x)
         probe = Probe(loop, with_input=not probes)
         probes.append(probe)
         return probe.run()
