@@ -31,7 +31,7 @@ def horizons(
 
     Returns:
         By moment: "horizon", the gradient of an output by the inputs k steps before, from k = 0, relative to the
-        greatest; and "reach", the last k at which it is 1 % or more.
+        greatest; and "reach", the last k at which it is 1 % or more, 0 where no input has a gradient.
 
     Example:
         >>> from tinygrad_rnn.lab.contestants import contestant
@@ -55,4 +55,4 @@ def _horizon(model: TaskModel, x: NDArray[Any]) -> dict[str, Any]:
     (flow,) = viz.gradient_flow(model.eval().layer, x).flows.values()
     assert flow.horizon is not None
     greatest = float(np.max(flow.horizon)) or 1.0
-    return {"horizon": [float(f"{value:.4g}") for value in flow.horizon / greatest], "reach": flow.reach()}
+    return {"horizon": [float(f"{value:.4g}") for value in flow.horizon / greatest], "reach": flow.reach() or 0}

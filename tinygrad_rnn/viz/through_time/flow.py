@@ -63,12 +63,25 @@ class Flow:
             share: from 0 to 1.
 
         Returns:
-            None where there is no horizon.
+            None where there is no horizon, where a number of it is not finite, and where all of it is zero.
+
+        Raises:
+            ConfigError: if the share is not a number from 0 to 1.
+
+        Example:
+            >>> import numpy as np
+            >>> from tinygrad_rnn.viz.through_time import Flow
+            >>> flow = Flow(1.0, (), np.array([2.0, 0.5, 0.1, 0.001]))
+            >>> flow.reach(), flow.reach(share=0.1)
+            (2, 1)
+            >>> Flow(1.0, (), np.array([2.0, np.nan])).reach() is None
+            True
         """
-        if self.horizon is None:
+        if isinstance(share, bool) or not isinstance(share, (int, float, np.number)) or not 0 <= share <= 1:
+            raise ConfigError(f"share is {share!r}; give a number from 0 to 1, such as 0.01 for a hundredth")
+        if self.horizon is None or not np.isfinite(self.horizon).all() or not self.horizon.any():
             return None
-        near = np.flatnonzero(self.horizon >= share * self.horizon.max())
-        return int(near[-1]) if near.size else 0
+        return int(np.flatnonzero(self.horizon >= share * self.horizon.max())[-1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,8 +122,8 @@ def gradient_flow(
             a step is the sum of its outputs with fixed random signs, whose gradient has the size that the Jacobian of
             the outputs has.
         at: L is the loss of this step, the mean over the batch; None takes the sum over all steps.
-        sweeps: how many steps of the second half the memory horizon is measured from, a backward pass each; 0 leaves it
-            away.
+        sweeps: how many steps of the second half the memory horizon is measured from, a backward pass each: 1 takes the
+            last step, more are spread evenly before it; 0 leaves the horizon away.
 
     Returns:
         The numbers, by the name of the model, and their figure.
@@ -266,7 +279,8 @@ def _horizon(by_step: Any, at_input: Any, sweeps: int) -> Array:
     """Return the mean size of ∂loss_t/∂x_{t-k} by k, over rows and several steps t of the second half."""
     time = by_step.shape[0]
     total, count = np.zeros(time), np.zeros(time)
-    for t in np.unique(np.linspace(time // 2, time - 1, sweeps).round().astype(int)):
+    # The last step is always among them, for only that one has inputs at every lag.
+    for t in np.unique(np.linspace(time - 1, time // 2, sweeps).round().astype(int)):
         (slope,) = gradients(np.sum(by_step[int(t)]), [at_input], retain_graph=True)
         sizes = row_norms(slope, first=2).mean(axis=1)
         total[: t + 1] += sizes[t::-1]

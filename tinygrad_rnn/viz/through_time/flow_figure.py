@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .plotting import COLOURS, DASHES, MARKS, Array, heat, log_scale, new_figure, plain
+from .plotting import COLOURS, DASHES, MARKS, Array, heat, log_scale, new_figure, on_log_scale, plain
 
 _DECADES = 12
 _BELOW = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.2)}
@@ -35,7 +35,7 @@ def draw_flows(flows: dict[str, Any]) -> Any:
 
 
 def _draw_maps(figure: Any, flows: dict[str, Any]) -> None:
-    scale = log_scale(np.concatenate([_floored(part.norms) for flow in flows.values() for part in flow.states]))
+    scale = log_scale(np.concatenate([part.norms for flow in flows.values() for part in flow.states]))
     axes = figure.subplots(1, len(flows), squeeze=False)[0]
     image = None
     for place, (name, flow) in zip(axes, flows.items(), strict=True):
@@ -65,8 +65,10 @@ def _draw_horizon(axes: Any, flows: dict[str, Any]) -> None:
     for number, (name, flow) in enumerate(flows.items()):
         if name in known:
             reach, look = flow.reach(), _look(number, number, len(flow.horizon))
-            axes.plot(flow.horizon, label=f"{plain(name)}, 1 % up to k = {reach}", **look)
-            axes.plot(reach, flow.horizon[reach], "*", color=look["color"], markersize=9, markeredgecolor="black")
+            told = "" if reach is None else f", 1 % up to k = {reach}"
+            axes.plot(flow.horizon, label=plain(name) + told, **look)
+            if reach is not None:
+                axes.plot(reach, flow.horizon[reach], "*", color=look["color"], markersize=9, markeredgecolor="black")
     _log_axis(axes, [flow.horizon for flow in known.values()])
     axes.set_xlabel("lag k (steps)")
     axes.set_ylabel("|∂loss at t / ∂x at t − k|")
@@ -88,8 +90,7 @@ def _look(number: int, dash: int, length: int) -> dict[str, Any]:
 
 def _log_axis(axes: Any, lines: list[Array]) -> None:
     """Make the axis logarithmic, over so many decades at most: below, nothing can be told from nothing."""
-    values = np.concatenate(lines)
-    positive = values[np.isfinite(values) & (values > 0)]
+    positive = on_log_scale(np.concatenate(lines))
     if positive.size:
         axes.set_yscale("log")
         top = float(positive.max())

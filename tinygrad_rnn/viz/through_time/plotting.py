@@ -31,6 +31,7 @@ _STYLE = {
     "pdf.fonttype": 42,
     "svg.hashsalt": "tinygrad_rnn",
 }
+_LEAST = 1e-290
 _UNDATED = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
 _SIGNS = {"\n": "↵", "\t": "→", " ": "·", "\r": "←"}
 
@@ -124,10 +125,16 @@ def log_scale(values: Array, decades: float = 8) -> dict[str, Any]:
     """Return the logarithmic scale of a heat map: from the greatest number down, so many decades at most."""
     from matplotlib.colors import LogNorm
 
-    positive = values[np.isfinite(values) & (values > 0)]
+    positive = on_log_scale(values)
     top = float(positive.max()) if positive.size else 1.0
     bottom = max(float(positive.min()) if positive.size else 0.1, top * 10**-decades)
     return {"norm": LogNorm(min(bottom, top / 10), top, clip=True)}
+
+
+def on_log_scale(values: Array) -> Array:
+    """Return the numbers that a logarithmic scale can show; the least that there are count as zeros."""
+    found: Array = values[np.isfinite(values) & (values > _LEAST)]
+    return found
 
 
 def show_text(axes: Any, text: str, room: int = 120) -> None:
