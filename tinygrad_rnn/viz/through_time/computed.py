@@ -1,13 +1,14 @@
 """The states in the graph of a loss that has been computed, and the gradients that reach them by one backward pass.
 
-A state is what one step of a loop computes and the next one reads. Loops that ran compiled are opened into their steps.
+A state is what one step of a loop computes and the next one reads; but no sum that steps do nothing with but add to it,
+such as that of their losses. Loops that ran compiled are opened into their steps.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,26 +18,12 @@ from ...core.backward import sweep
 from ...core.errors import ConfigError
 from ...core.tensor import cotangent_of
 from ...nn.watching import Loop, layer_names
-from ..loops import find_loops
 from ..opened import opened
 from .plotting import Array
+from .unrolling import Scope, Unrolled, unrolled
 
 Edge = tuple[Node, int]
-Scope = tuple["str | int", ...]
-
-
-class Unrolled(NamedTuple):
-    """A loop in a graph, step by step.
-
-    Args:
-        steps: the operations of each step, in the order in which they ran.
-        scope: of what the loop stands in.
-        reverse: it ran from the last step to the first.
-    """
-
-    steps: list[list[Node]]
-    scope: Scope
-    reverse: bool
+Consumers = dict[Node, list[tuple[Node, int]]]
 
 
 class Reached(NamedTuple):
@@ -66,8 +53,7 @@ def gradients_of_states(name: str, loss: Tensor) -> list[Reached]:
         GraphError: if a parameter was changed since a compiled loop ran.
     """
     graph = opened(Graph.of(loss))
-    loops = [(loop, _states(name, loop)) for loop in unrolled(graph)]
-    loops = [(loop, states) for loop, states in loops if states]
+    loops = [(loop, states) for loop in unrolled(graph) if (states := _states(name, loop, graph.consumers))]
     if not loops:
         raise ConfigError(
             f"{name} is a loss without a loop over time in its graph; give one that was computed through a recurrent "
@@ -89,86 +75,25 @@ def gradients_of_states(name: str, loss: Tensor) -> list[Reached]:
 
 
 def _layers(loops: Sequence[Unrolled]) -> list[str]:
-    """Return the name of each loop: the layers of a module are those that ran in it, one after the other."""
-    seen: Counter[tuple[Scope, bool]] = Counter()
+    """Return the name of each loop: the layers of a module are its cells, in the order in which they first ran.
+
+    A loop whose step has no name of its own in a module is a layer of its own.
+    """
+    cells: dict[tuple[Scope, bool], list[str]] = {}
     told = []
     for loop in loops:
-        told.append(Loop(None, None, None, None, loop.reverse, None, seen[loop.scope, loop.reverse], loop.scope))
-        seen[loop.scope, loop.reverse] += 1
+        met = cells.setdefault((loop.scope, loop.reverse), [])
+        if not loop.cell or loop.cell not in met:
+            met.append(loop.cell)
+        layer = met.index(loop.cell) if loop.cell else len(met) - 1
+        told.append(Loop(None, None, None, None, loop.reverse, None, layer, loop.scope))
     return [name.strip() for name in layer_names(told)]
 
 
-def unrolled(graph: Graph) -> list[Unrolled]:
-    """Return the loops of a graph: by the time steps in its scopes; where there are none, by what it repeats.
-
-    Example:
-        >>> import numpy as np
-        >>> import tinygrad_rnn as tg
-        >>> from tinygrad_rnn import nn
-        >>> from tinygrad_rnn.viz.through_time.computed import unrolled
-        >>> with tg.engine("eager"):
-        ...     y, h = nn.GRU(3, 4, bidirectional=True)(np.ones((5, 1, 3)))
-        >>> [(len(loop.steps), loop.scope, loop.reverse) for loop in unrolled(tg.Graph.of(np.sum(y)))]
-        [(5, ('GRU',), False), (5, ('GRU',), True)]
-    """
-    times = {node: place for node in graph if node.primitive is not None and (place := _time(node.scope))}
-    if not times:
-        loops = [loop for loop in find_loops(graph).loops if loop.is_chained]
-        return [
-            Unrolled([[node for node in step if node is not None] for step in loop.steps], loop.scope, False)
-            for loop in loops
-        ]
-    groups, direction = _connected(times)
-    found = []
-    for group in sorted(groups, key=lambda group: group[0].sequence):
-        by_time: dict[int, list[Node]] = {}
-        for node in group:
-            by_time.setdefault(times[node][1], []).append(node)
-        reverse = direction[group[0]] < 0
-        steps = [by_time[t] for t in sorted(by_time, reverse=reverse)]
-        found.append(Unrolled(steps, times[group[0]][0], reverse))
-    return found
-
-
-def _time(scope: Scope) -> tuple[Scope, int] | None:
-    """Return the time step in a scope, and what stands before it."""
-    for i, part in enumerate(scope):
-        if isinstance(part, int):
-            return scope[:i], part
-    return None
-
-
-def _connected(times: dict[Node, tuple[Scope, int]]) -> tuple[list[list[Node]], dict[Node, int]]:
-    """Return the operations of each loop, those that read one another within a step or from one to the next.
-
-    Also, for the first operation of each, whether time goes up (1) or down (-1) along the loop.
-    """
-    owner = {node: node for node in times}
-
-    def root(node: Node) -> Node:
-        while owner[node] is not node:
-            owner[node] = owner[owner[node]]
-            node = owner[node]
-        return node
-
-    moves: list[tuple[Node, int]] = []
-    for node, (scope, t) in times.items():
-        for parent in node.parents:
-            if parent in times and times[parent][0] == scope and abs(lag := t - times[parent][1]) <= 1:
-                owner[root(parent)] = root(node)
-                if lag:
-                    moves.append((node, lag))
-    groups: dict[Node, list[Node]] = {}
-    for node in times:
-        groups.setdefault(root(node), []).append(node)
-    direction = {root(node): lag for node, lag in moves}
-    return list(groups.values()), {group[0]: direction.get(top, 1) for top, group in groups.items()}
-
-
-def _states(name: str, loop: Unrolled) -> list[list[Edge | None]]:
+def _states(name: str, loop: Unrolled, consumers: Consumers) -> list[list[Edge | None]]:
     """Return the parts of the state that a loop hands from step to step, each as its values after every step.
 
-    None stands where the loss does not depend on the part any more.
+    None stands where the loss does not depend on the part any more. So the last steps may hand on fewer parts.
     """
     steps = loop.steps
     handed = [_handed(before, after) for before, after in pairwise(steps)]
@@ -176,14 +101,40 @@ def _states(name: str, loop: Unrolled) -> list[list[Edge | None]]:
         handed.pop()
     if not handed:
         return []
-    if len({len(edges) for edges in handed}) > 1 or any(not edges for edges in handed):
-        raise _unlike(name, loop)
-    last = len(handed)
-    ends = _same_in(handed[-1], steps[last - 1], steps[last])
-    if ends is None:
-        raise _unlike(name, loop)
-    rest: list[Edge | None] = [None] * (len(steps) - last - 1)
-    return [[*[edges[k] for edges in handed], ends[k], *rest] for k in range(len(handed[0]))]
+    whole = list(takewhile(lambda edges: len(edges) == len(handed[0]), handed))
+    rows: list[list[Edge | None]] = [list(edges) for edges in whole]
+    for t in range(len(whole), len(handed) + 1):
+        before = rows[t - 2] if t > 1 else []
+        row = _same_in(rows[t - 1], _forms_of(steps[t - 1], steps[t], before, rows[t - 1] if t > 1 else []))
+        if row is None or (t < len(handed) and not (handed[t] and set(handed[t]) <= set(row))):
+            raise _unlike(name, loop)
+        rows.append(row)
+    rest: list[Edge | None] = [None] * (len(steps) - len(rows))
+    parts = [[*[row[k] for row in rows], *rest] for k in range(len(rows[0]))]
+    return [part for part in parts if not _is_sum(part, consumers, loop.is_timed)]
+
+
+def _is_sum(part: list[Edge | None], consumers: Consumers, is_timed: bool) -> bool:
+    """Return whether a part of the state is a sum that steps do nothing with but add to it.
+
+    The state of a layer may be one too, but for single numbers.
+    """
+    edges = [edge for edge in part if edge is not None]
+    if is_timed and edges[0][0].specs[edges[0][1]].shape:
+        return False
+    return len(edges) > 1 and all(_is_only_added(before[0], after[0], consumers) for before, after in pairwise(edges))
+
+
+def _is_only_added(node: Node, end: Node, consumers: Consumers) -> bool:
+    """Return whether all that reads a value adds to it, or subtracts from it, until it is another one."""
+    while node is not end:
+        readers = consumers[node]
+        if len(readers) != 1:
+            return False
+        ((node, argument),) = readers
+        if node.operation != "add" and (node.operation, argument) != ("subtract", 0):
+            return False
+    return True
 
 
 def _unlike(name: str, loop: Unrolled) -> ConfigError:
@@ -206,10 +157,14 @@ def _handed(before: list[Node], after: list[Node]) -> list[Edge]:
     return sorted(edges, key=lambda edge: (edge[0].sequence, edge[1]))
 
 
-def _same_in(edges: Sequence[Edge], step: list[Node], last: list[Node]) -> list[Edge | None] | None:
-    """Return where in the last step the values of the step before are; None if the steps are not alike."""
-    numbers: dict[Any, int] = {}
-    mine, theirs = _forms(step, numbers), _forms(last, numbers)
+def _same_in(edges: Sequence[Edge | None], forms: tuple[dict[Node, int], dict[Node, int]]) -> list[Edge | None] | None:
+    """Return where in a step the values of the step before are; None if the steps are not alike.
+
+    Args:
+        edges: the values of the step before; None is one that is not there any more.
+        forms: of the step before, and of the step.
+    """
+    mine, theirs = forms
     kinds = Counter(mine.values())
     if any(count > kinds[form] for form, count in Counter(theirs.values()).items()):
         return None
@@ -217,7 +172,11 @@ def _same_in(edges: Sequence[Edge], step: list[Node], last: list[Node]) -> list[
     for node, form in theirs.items():
         by_form.setdefault(form, []).append(node)
     found: list[Edge | None] = []
-    for node, slot in edges:
+    for edge in edges:
+        if edge is None:
+            found.append(None)
+            continue
+        node, slot = edge
         of_form = [other for other, form in mine.items() if form == mine[node]]
         here = by_form.get(mine[node], [])
         at = of_form.index(node)
@@ -225,20 +184,34 @@ def _same_in(edges: Sequence[Edge], step: list[Node], last: list[Node]) -> list[
     return found
 
 
-def _forms(step: list[Node], numbers: dict[Any, int]) -> dict[Node, int]:
-    """Return a number for each operation of a step, the same for those that do the same to the same.
+def _forms_of(
+    step: list[Node], following: list[Node], before: list[Edge | None], after: list[Edge | None]
+) -> tuple[dict[Node, int], dict[Node, int]]:
+    """Return a number for each operation of two steps, the same for those that do the same to the same.
 
     Args:
-        step: the operations.
-        numbers: those that were given out before, to which new ones are added.
+        step: the operations of the first.
+        following: those of the second.
+        before: the parts of the state that the first reads; empty where it is not known which they are.
+        after: those that the second reads, in the same order.
     """
+    read = [{parent for node in nodes for parent in node.parents if parent is not None} for nodes in (step, following)]
+    shared = {node for node in read[0] & read[1] if node.primitive is None}
+    numbers: dict[Any, int] = {}
+    return _forms(step, before, shared, numbers), _forms(following, after, shared, numbers)
+
+
+def _forms(step: list[Node], state: list[Edge | None], shared: set[Node], numbers: dict[Any, int]) -> dict[Node, int]:
+    parts = {edge: k for k, edge in enumerate(state) if edge is not None}
     inside: dict[Node, int] = {}
     for node in step:
         key: list[Any] = [node.operation, *[(spec.shape, spec.dtype) for spec in node.specs]]
         for parent, slot in zip(node.parents, node.slots, strict=True):
-            if parent in inside:
+            if parent is None:
+                key.append(None)
+            elif parent in inside:
                 key.append((inside[parent], slot))
             else:
-                key.append(parent if parent is not None and parent.primitive is None else None)
+                key.append(parent if parent in shared else parts.get((parent, slot)))
         inside[node] = numbers.setdefault(tuple(key), len(numbers))
     return inside
