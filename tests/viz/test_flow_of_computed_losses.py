@@ -5,7 +5,7 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, viz
-from tinygrad_rnn.core.errors import ConfigError
+from tinygrad_rnn.core.errors import ConfigError, GraphError
 from tinygrad_rnn.core.tree import tree_flatten
 from tinygrad_rnn.scan.engines import available
 
@@ -223,3 +223,18 @@ def test_a_number_that_one_step_hands_to_the_last_is_a_state():
             h = np.tanh(y)
     (part,) = flow_of(y).states
     np.testing.assert_array_equal(part.gradient, [0.5, 0])
+
+
+@pytest.mark.parametrize("engine", available())
+def test_a_loss_is_measured_as_it_was_computed_or_not_at_all_once_parameters_have_changed(engine):
+    layer = nn.GRU(2, 3).astype(np.float64)
+    with tg.engine(engine):
+        loss = np.sum(layer(X)[0])
+    (before,) = flow_of(loss).states
+    for parameter in layer.parameters():
+        parameter.assign(parameter.data + 1)
+    if engine == "eager":
+        np.testing.assert_array_equal(flow_of(loss).states[0].gradient, before.gradient)
+    else:
+        with pytest.raises(GraphError, match="changed in between"):
+            viz.gradient_flow(loss)

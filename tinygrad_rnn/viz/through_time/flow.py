@@ -134,7 +134,8 @@ def gradient_flow(
         ShapeError: if the losses are not (time, batch), or a computed loss is not one number.
         FreedGraphError: if a backward pass has freed the graph of a computed loss; `backward(retain_graph=True)` keeps
             it.
-        GraphError: if a parameter was changed since a computed loss was computed.
+        GraphError: if a parameter was changed since a computed loss was computed, and its loop ran compiled: its steps
+            are run once more. One that ran under the engine "eager" kept its values, and is measured as it was.
         CellError: if a cell draws random numbers.
         PlottingError: when drawn, if matplotlib is not installed.
 
