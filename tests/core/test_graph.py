@@ -5,7 +5,7 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn
-from tinygrad_rnn.core.errors import GraphError
+from tinygrad_rnn.core.errors import ConfigError, GraphError
 
 
 def program():
@@ -113,3 +113,28 @@ def test_many_results_of_one_shape_are_told_once():
     x = tg.Tensor(np.ones((7, 2)), requires_grad=True)
     parts = np.split(x, [1, 2, 3, 5])
     assert "3 × float64[1, 2], float64[2, 2], float64[2, 2]" in str(tg.Graph.of(parts[0]))
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (lambda y: [y], r"of a list.*Graph\.of\(\*tensors\)"),
+        (lambda y: (y, y), r"of a tuple.*Graph\.of\(\*tensors\)"),
+        (lambda y: np.ones(3), "of a ndarray"),
+        (lambda y: 3.0, "of a float"),
+        (lambda y: None, "of a NoneType"),
+    ],
+)
+def test_a_graph_of_what_is_no_tensor_is_refused_by_name(given, words):
+    *_, loss = program()
+    for tensors in ([given(loss)], [loss, given(loss)]):
+        with pytest.raises(GraphError, match=words):
+            tg.Graph.of(*tensors)
+
+
+@pytest.mark.parametrize("backward", ["no", 0, 1, None, np.ones(2)])
+def test_equations_with_and_without_a_backward_pass_and_nothing_else(backward):
+    *_, loss = program()
+    with pytest.raises(ConfigError, match="give True or False"):
+        tg.Graph.of(loss).latex(backward=backward)
+    assert tg.Graph.of(loss).latex(np.True_) == tg.Graph.of(loss).latex()

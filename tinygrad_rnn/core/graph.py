@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
-from .errors import GraphError
+import numpy as np
+
+from .errors import ConfigError, GraphError
 from .explain import Known, Numbers, Rules, explained
 from .latex import Equations, Parts, aligned
 from .node import Node, Spec, ancestors
@@ -51,9 +53,25 @@ class Graph:
     def of(*tensors: Tensor) -> Graph:
         """Return the graph behind some tensors.
 
+        Args:
+            tensors: one or more, given one by one.
+
         Raises:
-            GraphError: if one of them does not require grad: then nothing was recorded.
+            GraphError: if one of them is no tensor, or does not require grad: then nothing was recorded.
+
+        Example:
+            >>> import tinygrad_rnn as tg
+            >>> x = tg.Tensor([1.0, 2.0], requires_grad=True)
+            >>> len(tg.Graph.of(2 * x, 3 * x))
+            3
         """
+        for tensor in tensors:
+            if not isinstance(tensor, Tensor):
+                several = ", and several as Graph.of(*tensors)" if isinstance(tensor, (list, tuple, set)) else ""
+                raise GraphError(
+                    f"Graph.of() of a {type(tensor).__name__}, which has no graph; give a tensor that requires grad, "
+                    f"or one computed from such{several}"
+                )
         return Graph([(tensor._recorded("Graph.of()"), tensor._index) for tensor in tensors])
 
     def __len__(self) -> int:
@@ -190,12 +208,13 @@ class Graph:
         `viz.latex` writes those of one step of a loop in the same way, with the names of its local variables.
 
         Args:
-            backward: the equations of the backward pass stand below the others.
+            backward: True or False: the equations of the backward pass stand below the others.
 
         Returns:
             The text of an `align*` environment. It needs the package amsmath, and no other.
 
         Raises:
+            ConfigError: if `backward` is neither True nor False.
             GraphError: if a loop in the graph ran compiled, which is no equation.
             FreedGraphError: if an earlier backward pass has freed constants that stand in the equations.
             TraceError: if a gradient rule asks for values.
@@ -211,6 +230,8 @@ class Graph:
             \delta w &= (\mathbf{1} - \tanh(w \odot x)^{2}) \odot x
             \end{align*}
         """
+        if not isinstance(backward, (bool, np.bool_)):
+            raise ConfigError(f"backward is {backward!r}; give True or False")
         for node in self.nodes:
             if node.primitive is not None and node.primitive.told is not None:
                 raise GraphError(
