@@ -1,11 +1,14 @@
 """Graph.explain: the gradient rules of every step as algebra, and the numbers that go through them."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 
 import tinygrad_rnn as tg
+from tinygrad_rnn import nn
 from tinygrad_rnn.core.explain import Numbers, in_numbers
 from tinygrad_rnn.scan import scan
+from tinygrad_rnn.scan.engines import available
 from tinygrad_rnn.testing.strategies import values
 
 
@@ -135,3 +138,74 @@ def test_explain_says_what_rules_a_backward_pass_has_taken_away():
     y = np.sum(x * np.array([2.0, 3.0]))
     y.backward()
     assert "cotangents: freed by an earlier backward pass" in tg.Graph.of(y).explain()
+
+
+def squared(x):
+    return np.sum(x * x)
+
+
+ELSEWHERE = {
+    "another loss": (lambda x: np.sum(3 * x).backward(), "[3, 3]"),
+    "another loss too": (lambda x: (np.sum(3 * x) + squared(x)).backward(), "[5, 7]"),
+    "two passes": (lambda x: [squared(x).backward() for _ in range(2)], "[4, 8]"),
+    "a cotangent": (lambda x: squared(x).backward(0.5), "[1, 2]"),
+    "a change": (lambda x: setattr(x, "grad", [2.0, 4.01]), "[2, 4.01]"),
+    "a loss that is not finite": (lambda x: np.sum(x * [np.nan, 4.0]).backward(), "[nan, 4]"),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_a_gradient_that_did_not_come_from_the_graph_alone_has_a_note(name, dtype):
+    leave, gradient = ELSEWHERE[name]
+    x = tg.Tensor([1.0, 2.0], requires_grad=True, dtype=dtype)
+    y = squared(x)
+    leave(x)
+    lines = tg.Graph.of(y).explain().splitlines()
+    assert lines[2] == f"    gradient = {gradient}"
+    assert lines[3] == (
+        "    # backward() of this graph alone gives [2, 4]; other passes, a cotangent or a change made this"
+    )
+    x.grad = None
+    y.backward(retain_graph=True)
+    assert "#" not in tg.Graph.of(y).explain()
+
+
+def test_an_intermediate_gradient_of_another_graph_has_a_note_too():
+    x = tg.Tensor([1.0, 2.0], requires_grad=True)
+    h = np.exp(x).retain_grad()
+    y, other = np.sum(h * h), np.sum(h)
+    other.backward(retain_graph=True)
+    assert tg.Graph.of(y).explain().count("# backward() of this graph alone gives") == 2
+    assert "#" not in tg.Graph.of(other).explain()
+
+
+def test_a_leaf_that_the_graph_passes_nothing_to_has_a_note():
+    x, w = [tg.Tensor([1.0, 2.0], requires_grad=True) for _ in range(2)]
+    steps = tg.Primitive("steps", np.sign)
+    steps.defvjp_joint(lambda gs, outs, args, needs: (None,))
+    y = np.sum(x * steps(w))
+    np.sum(w).backward()
+    assert "gives [0, 0]; other passes" in tg.Graph.of(y).explain()
+
+
+@pytest.mark.parametrize("engine", available())
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_gradients_of_a_loop_are_those_of_the_graph_in_every_dtype(dtype, engine):
+    layer = nn.GRU(3, 5, num_layers=2).astype(dtype)
+    x = np.random.default_rng(0).normal(size=(20, 4, 3)).astype(dtype)
+    with tg.engine(engine):
+        loss = np.mean(layer(x)[0])
+    loss.backward(retain_graph=True)
+    text = tg.Graph.of(loss).explain()
+    assert text.count("    gradient = ") == len(list(layer.parameters())) and "this graph alone" not in text
+
+
+def test_numbers_that_are_not_finite_and_those_that_a_hook_changed_agree_with_themselves():
+    x, w = tg.Tensor([0.0, 2.0], requires_grad=True), tg.Tensor([1.0, 2.0], requires_grad=True)
+    w.register_hook(lambda gradient: 10 * gradient)
+    with np.errstate(all="ignore"):
+        y = np.sum(np.log(x) * x * w)
+        y.backward(retain_graph=True)
+        text = tg.Graph.of(y).explain()
+    assert "gradient = [nan, 3.386]" in text and "#" not in text

@@ -282,7 +282,23 @@ class Numbers:
                 ]
             elif name == "out" and (node, 0) in known:
                 lines.append(f"value = {in_numbers(known[node, 0])}")
-        return lines + [f"gradient = {in_numbers(gradient)}" for gradient in _gradients(node)]
+        for slot, gradient in _gradients(node).items():
+            lines += [f"gradient = {in_numbers(gradient)}", *self._other_than(gradient, node, slot)]
+        return lines
+
+    def _other_than(self, gradient: Array, node: Node, slot: int) -> list[str]:
+        """Return a note where a gradient is not what the contributions of the graph add up to."""
+        if not self._cotangents:
+            return []
+        own = self._cotangents.get((node, slot), np.zeros_like(gradient))
+        near = float(np.sqrt(np.finfo(node.specs[slot].dtype).eps))
+        with np.errstate(invalid="ignore"):
+            greatest = np.max(np.abs(own), initial=0, where=np.isfinite(own))
+            if np.allclose(gradient, own, rtol=near, atol=near * float(greatest), equal_nan=True):
+                return []
+        return [
+            f"# backward() of this graph alone gives {in_numbers(own)}; other passes, a cotangent or a change made this"
+        ]
 
     def passed(self, node: Node) -> dict[int, Array]:
         """Return the cotangents that a step passes on to its arguments, by position."""
@@ -304,9 +320,10 @@ class Numbers:
         return [self._cotangents.get((node, slot)) for slot in range(len(node.specs))]
 
 
-def _gradients(node: Node) -> list[Array]:
+def _gradients(node: Node) -> dict[int, Array]:
+    """Return what `.grad` holds, by output."""
     watches = node.watches or {}
-    return [watch.grad for watch in watches.values() if watch.grad is not None]
+    return {slot: watch.grad for slot, watch in watches.items() if watch.grad is not None}
 
 
 def _values(nodes: Sequence[Node]) -> dict[Edge, Array]:

@@ -153,7 +153,8 @@ class Graph:
 
         Once a backward pass has left gradients, numbers stand beside the formulas: of a graph with one result of one
         element, those of `backward()`. What an earlier pass has freed is not there any more:
-        `backward(retain_graph=True)` keeps it.
+        `backward(retain_graph=True)` keeps it. A note stands below a gradient that is not the one that such a pass
+        leaves: it came from another graph, from several passes, or from `backward(cotangent)`, or was changed since.
 
         Example:
             >>> import numpy as np
