@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn
@@ -138,3 +140,26 @@ def test_equations_with_and_without_a_backward_pass_and_nothing_else(backward):
     with pytest.raises(ConfigError, match="give True or False"):
         tg.Graph.of(loss).latex(backward=backward)
     assert tg.Graph.of(loss).latex(np.True_) == tg.Graph.of(loss).latex()
+
+
+@given(st.text(min_size=1), st.text(min_size=1))
+def test_a_name_stands_on_its_line_whatever_is_in_it(name, place):
+    x = tg.Tensor(np.ones(2), requires_grad=True, name=name)
+    with tg.scope(place):
+        y = np.exp(x)
+    y.name = name
+    graph = tg.Graph.of(y)
+    for text, most in ((str(graph), 3), (graph.explain(), 4)):
+        assert len(text.splitlines()) == most and text.replace("\n", "").isprintable()
+
+
+def test_newlines_in_names_are_escaped_and_other_writing_is_left_as_it_is():
+    x = tg.Tensor(np.ones(2), requires_grad=True, name="two\nlines\t\x1b[1m")
+    with tg.scope("a\r\nb"):
+        y = np.exp(x)
+    y.name = "∂L/∂h é \u2028"
+    assert str(tg.Graph.of(y)).splitlines() == [
+        r"%0 = leaf two\nlines\t\x1b[1m float64[2]",
+        r"%1 = exp(%0)                  float64[2]  a\r\nb  # ∂L/∂h é \u2028",
+        "return %1",
+    ]

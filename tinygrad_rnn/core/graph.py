@@ -18,6 +18,8 @@ from .tensor import Tensor
 class Graph:
     """The nodes that some tensors came from, in the order in which they were made.
 
+    Printed, it is a program, one node a line. In names and scopes, newlines and all that does not print are escaped.
+
     Args:
         outputs: (node, output) for each result; `Graph.of` takes tensors.
 
@@ -129,7 +131,7 @@ class Graph:
     def _columns(self, node: Node) -> tuple[str, str, str, str]:
         """Return what is computed, shapes and dtypes, the scope, and names."""
         if node.primitive is None:
-            call = f"leaf {node.name}" if node.name else "leaf"
+            call = f"leaf {_on_one_line(str(node.name))}" if node.name else "leaf"
         else:
             shown = [
                 self.reference(parent, slot) if parent is not None else _constant(arg)
@@ -139,7 +141,7 @@ class Graph:
             shown += [f"{key}={_setting(value)}" for key, value in node.params.items() if key not in hidden]
             call = f"{node.operation}({', '.join(shown)})"
         names = _names(node) if node.primitive is not None else ""
-        scope = "/".join(map(str, node.scope))
+        scope = _on_one_line("/".join(map(str, node.scope)))
         return f"%{self._numbers[node]} = {call}", _specs(node.specs), scope, f"# {names}" if names else ""
 
     def explain(self) -> str:
@@ -266,7 +268,12 @@ def _setting(value: Any) -> str:
 def _names(node: Node) -> str:
     """Return the names of the results of a node, "_" for one without; nothing where none has a name."""
     names = [node.name_of(slot) or "_" for slot in range(len(node.specs))] if node.watches else []
-    return ", ".join(names) if set(names) - {"_"} else ""
+    return _on_one_line(", ".join(names)) if set(names) - {"_"} else ""
+
+
+def _on_one_line(name: str) -> str:
+    """Return a name with escapes in place of newlines and of all that has no place in a column, as `repr` has them."""
+    return "".join([character if character.isprintable() else repr(character)[1:-1] for character in name])
 
 
 def _constant(arg: Any) -> str:
