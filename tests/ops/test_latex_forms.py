@@ -163,7 +163,7 @@ FORMS = {
         lambda: np.var(leaf("a", 2, 4), axis=1, ddof=1),
         [
             r"y = \operatorname{var}_{1,\text{ddof=1}}(a)",
-            r"\delta a = {{}\left(\frac{2 \, \delta y}{3}\right)}_{[:, \text{None}]} \odot (a - \operatorname{mean}_{1}(a))",  # noqa: E501
+            r"\delta a = {{}\left(\frac{2 \, \delta y}{3}\right)}_{[:, \text{None}]} \odot (a - {{}\operatorname{mean}_{1}(a)}_{[:, \text{None}]})",  # noqa: E501
         ],
     ),
     "reshape": (
@@ -172,7 +172,7 @@ FORMS = {
     ),
     "reshape two to one": (
         lambda: leaf("a", 1, 2).reshape(2),
-        [r"y = a", r"\delta a = \delta y"],
+        [r"y = {{}a}_{[0]}", r"\delta a = \delta y"],
     ),
     "reshape of two": (
         lambda: leaf("a", 2, 2).reshape(4),
@@ -374,7 +374,7 @@ FORMS = {
     ),
     "broadcast": (
         lambda: np.broadcast_to(leaf("a", 3), (2, 3)),
-        [r"y = a", r"\delta a = \mathbf{1}^{\top} \delta y"],
+        [r"y = \operatorname{broadcast}_{2,3}(a)", r"\delta a = \mathbf{1}^{\top} \delta y"],
     ),
     "times one": (
         lambda: leaf("a", 2, 3) * 1.0,

@@ -8,6 +8,7 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, viz
+from tinygrad_rnn.core.errors import TraceError
 
 
 def leaf(name, *shape):
@@ -126,6 +127,93 @@ def test_a_t_behind_a_name_is_the_step_of_what_has_one():
         return h_t, h_t
 
     assert lines_of(step)[0] == r"h_{t} = \tanh(x_{t} + h_{t-1} h_{\text{t}})"
+
+
+def test_a_step_that_is_another_one_when_called_again_has_no_equations():
+    generator, weight = np.random.default_rng(0), leaf("W", 3, 3)
+    with pytest.raises(TraceError, match=r"draw random numbers with tg\.random"):
+        lines_of(lambda x, h: (x @ (weight * (generator.random((3, 3)) < 0.5)), h))
+
+
+def test_a_module_called_t_and_the_sigmoid_are_told_from_others():
+    class Highway(nn.Cell):
+        def __init__(self):
+            super().__init__()
+            self.hidden_size = 3
+            self.t = nn.Linear(3, 3)
+            self.sigma = nn.Parameter(np.ones((3, 3)))
+
+        def forward(self, x, h):
+            b = tg.sigmoid(self.t(x))
+            h = b * (h @ self.sigma)
+            return h, h
+
+    found = lines_of(Highway())
+    assert found[0] == r"b_{t} = \sigma(x_{t} W_{\text{t}} + b_{\text{t}})"
+    assert found[1] == r"h_{t} = b_{t} \odot h_{t-1} \tilde{\sigma}"
+    assert len({line.partition(" = ")[0] for line in found}) == len(found)
+
+
+def test_the_gradient_of_a_parameter_that_becomes_the_state_is_added_up_where_it_leaves_the_step():
+    weight = leaf("W", 3, 3)
+
+    def step(x, state):
+        h, A = state
+        E = np.exp(weight)
+        h = np.tanh(x @ A + h)
+        return h, (h, E)
+
+    text = viz.latex(step, np.ones((3, 3)), (np.zeros((3, 3)), np.zeros((3, 3))))
+    assert r"A_{t} &= E \\[2ex]" in text and r"\delta E &= \sum_{t} \delta A_{t} \\" in text
+    assert r"\delta W &= \delta E \odot E" in text and r"\delta A_{t} &= x_{t+1}^{\top}" in text
+
+
+def test_a_value_of_more_axes_than_its_formula_shows_says_so():
+    b = leaf("b", 3)
+
+    def step(x, h):
+        g, r = np.broadcast_to(b, (3, 3)), b.reshape(1, 3)
+        h = h * r[0] + np.sum(g, axis=0) + x @ np.full((3, 3), 0.5)
+        return h, h
+
+    found = lines_of(step, (3, 3), (3, 3))
+    assert found[:2] == [r"g = \operatorname{broadcast}_{3,3}(b)", r"r = {{}b}_{[\text{None}]}"]
+    assert r"x_{t} \operatorname{broadcast}_{3,3}(0.5)" in found[2]
+
+
+def test_axes_that_are_kept_show():
+    def means(keepdims):
+        return lines_of(lambda x, h: (h - np.mean(x, axis=1, keepdims=keepdims), h), (3, 3), (3, 3))[0]
+
+    assert means(False) == r"y_{t} = h_{t-1} - \operatorname{mean}_{1}(x_{t})"
+    assert means(True) == r"y_{t} = h_{t-1} - {{}\operatorname{mean}_{1}(x_{t})}_{[:, \text{None}]}"
+
+
+def test_other_dtypes_and_joins_over_the_first_of_three_axes_show():
+    found = lines_of(lambda x, h: (h * (x > 0).astype(float) + np.floor(x).astype(np.int64), h))[0]
+    assert r"\operatorname{int}" in found
+    joined = lines_of(lambda x, h: (np.concatenate([x, h]), h), (2, 2, 3), (2, 2, 3))[0]
+    assert joined == r"y_{t} = \operatorname{concatenate}_{0}(x_{t}, h_{t-1})"
+
+
+def test_tensors_without_a_gradient_are_constants():
+    weight = tg.Tensor(np.arange(-4.0, 5.0).reshape(3, 3), requires_grad=True, name="W")
+    found = lines_of(lambda x, h: (x @ weight.detach() + h @ (weight * (weight > 0)), h))[0]
+    assert found == r"y_{t} = x_{t} \mathbf{C}_{3,3} + h_{t-1} (W \odot \tilde{\mathbf{C}}_{3,3})"
+
+
+def test_lines_of_the_backward_pass_come_after_what_they_read():
+    weights = leaf("W", 3, 3), leaf("U", 3, 3)
+
+    def step(x, h):
+        h = np.tanh(x @ weights[0] + h @ weights[1].T)
+        return h, h
+
+    found = lines_of(step, (2, 4, 3), (2, 4, 3))
+    starts = [line.partition(" = ")[0] for line in found]
+    assert starts.index("a_{t}") == starts.index(r"\delta h_{t}") + 1
+    found = lines_of(lambda x, h: (x * np.prod(weights[0], axis=0), h))
+    assert any(line.startswith("s = ") for line in found)  # a sum over time has no step
 
 
 def test_fast_weights_are_an_outer_product():

@@ -28,11 +28,13 @@ from ..core.latex.names import text
 from ..core.latex.notation import (
     NOTATIONS,
     REWRITES,
+    SHAPING,
     Seed,
     at_least,
     bracketed,
     grouped,
     indexed,
+    indexed_where_it_matters,
     named,
     side_by_side,
 )
@@ -106,6 +108,13 @@ def _transpose(term: Term, parts: Sequence[Written]) -> Written:
     return _raised(parts[0], r"\top")
 
 
+def _astype(term: Term, parts: Sequence[Written]) -> Written:
+    own, before = term.spec.dtype.kind, term.operands[0].spec.dtype.kind
+    if own == "b" and before != "b":
+        return Written(rf"{_INDICATOR}{at_least(parts[0], SUM)} \neq 0]")
+    return named("int", term, parts) if own in "iu" and before == "f" else parts[0]
+
+
 def _same(term: Term, parts: Sequence[Written]) -> Written:
     return parts[0]
 
@@ -113,7 +122,7 @@ def _same(term: Term, parts: Sequence[Written]) -> Written:
 def _reshape(term: Term, parts: Sequence[Written]) -> Written:
     own, before = term.spec.shape, term.operands[0].spec.shape
     if [n for n in own if n != 1] != [n for n in before if n != 1]:
-        return named("reshape", term, parts)
+        return _spread_out(lambda term, parts: named("reshape", term, parts))(term, parts)
     index, at, place = [], 0, 0
     while at < len(before) or place < len(own):
         if before[at : at + 1] == own[place : place + 1]:
@@ -125,17 +134,16 @@ def _reshape(term: Term, parts: Sequence[Written]) -> Written:
         else:
             index.append("0")
             at += 1
-    # Axes of length 1 in front change nothing: a row is a matrix of one row.
-    while index and index[0] != ":":
-        del index[0]
-    while index[-1:] == [":"]:
-        del index[-1]
-    return indexed(parts[0], ", ".join(index)) if index else parts[0]
+    if _trimmed(own) == _trimmed(before):
+        return parts[0]
+    return _spread_out(lambda term, parts: indexed_where_it_matters(parts[0], index))(term, parts)
 
 
 def _joined(term: Term, parts: Sequence[Written]) -> Written:
-    beside = term.params["axis"] == len(term.spec.shape) - 1
-    return side_by_side([part.text for part in parts], "&" if beside else r"\\")
+    from_last = len(term.spec.shape) - term.params["axis"]
+    if from_last > 2:
+        return named("concatenate", term, parts)
+    return side_by_side([part.text for part in parts], "&" if from_last == 1 else r"\\")
 
 
 def _split(term: Term, parts: Sequence[Written]) -> Written:
@@ -191,8 +199,13 @@ _ELEMENTWISE = frozenset(
 def _written_shape(term: Term, known: dict[Term, tuple[int, ...]]) -> tuple[int, ...]:
     """Return the shape of what a formula shows, which says nothing of how it is spread over a larger one."""
     if term not in known:
-        if term.operation == "broadcast_to":
-            known[term] = _written_shape(term.operands[0], known)
+        before = term.operands[0] if term.operands else term
+        if term.operation == "broadcast_to" or (
+            term.operation == "reshape" and _trimmed(term.spec.shape) == _trimmed(before.spec.shape)
+        ):
+            known[term] = _written_shape(before, known)
+        elif isinstance(term.symbol, np.ndarray) and term.symbol.flat[0] not in (0, 1):
+            known[term] = ()
         elif term.operation in _ELEMENTWISE:
             known[term] = np.broadcast_shapes(*[_written_shape(operand, known) for operand in term.operands])
         else:
@@ -208,10 +221,14 @@ def _spread_out(notation: Notation) -> Notation:
         told = []
         for operand, part in zip(term.operands, parts, strict=True):
             shape, shown = operand.spec.shape, _written_shape(operand, known)
-            if _trimmed(shape) != _trimmed(shown):
+            if shown == shape or (term.operation == "matmul" and _trimmed(shape) == _trimmed(shown)):
+                told.append(part)
+            elif _trimmed(shape) == _trimmed(shown):
+                more = len(shape) - len(shown)
+                told.append(indexed(part, ", ".join([r"\text{None}"] * more if more > 0 else ["0"] * -more)))
+            else:
                 below = ",".join(map(str, shape))
-                part = Written(rf"\operatorname{{broadcast}}_{{{below}}}{bracketed(part.text)}")
-            told.append(part)
+                told.append(Written(rf"\operatorname{{broadcast}}_{{{below}}}{bracketed(part.text)}"))
         return notation(term, told)
 
     return spread_out
@@ -258,10 +275,12 @@ NOTATIONS |= {
     "logical_or": _between(r"\vee", OR, OR, OR),
     "logical_xor": _between(r"\oplus", XOR, XOR, XOR),
     "logical_not": lambda term, parts: Written(rf"\neg {at_least(parts[0], POWER)}", POWER),
-    **dict.fromkeys(("identity", "positive", "broadcast_to", "astype"), _same),
+    **dict.fromkeys(("identity", "positive", "broadcast_to", "whole"), _same),
+    "astype": _astype,
     **{name: _function(f"\\{name}") for name in ("exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh")},
 }
-for _name in NOTATIONS.keys() - _ELEMENTWISE - {"broadcast_to"}:
+SHAPING |= {"broadcast_to", "reshape"}
+for _name in NOTATIONS.keys() - _ELEMENTWISE - {"broadcast_to", "reshape"}:
     NOTATIONS[_name] = _spread_out(NOTATIONS[_name])
 
 

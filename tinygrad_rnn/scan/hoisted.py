@@ -36,7 +36,8 @@ def with_constants(found: Traced, names: LocalNames, since: int) -> tuple[Step, 
     for node, value in zip(step.constants, found.captured, strict=True):
         origin = value.node if isinstance(value, Tensor) else None
         if origin is None:
-            constant(id(value), node, None if isinstance(value, Tensor) else value)
+            array = value.data if isinstance(value, Tensor) else value
+            constant(id(value), node, None if node.name else array)
         elif origin.primitive is None or origin.sequence < since:
             constant((origin, value._index), node, origin)
         else:

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from ..core import Spec, Tensor, enable_grad
-from ..core.errors import ConfigError
+from ..core.errors import ConfigError, TraceError
 from ..core.latex import Equations, Parts, aligned
 from ..core.modes import keep_values
 from ..core.names import LocalNames
 from ..core.node import next_sequence
 from ..core.tree import tree_flatten, tree_map
-from ..scan.checks import checked_step, matcher
+from ..scan.checks import checked_step, matcher, name_of
 from ..scan.hoisted import with_constants
 from ..scan.step import extent_of, traced
 
@@ -38,7 +38,7 @@ def latex(step: Callable[[Any, Any], tuple[Any, Any]], x: Any, state: Any) -> st
     Raises:
         CellError: if the step does not return a pair of an output and a state like the one that it was given.
         ConfigError: if x or the state holds anything but arrays and tensors.
-        TraceError: if the step asks for values.
+        TraceError: if the step asks for values, or does something else when it is called again.
 
     Example:
         >>> import numpy as np
@@ -64,15 +64,20 @@ def equations_of(step: Callable[[Any, Any], tuple[Any, Any]], x: Any, state: Any
     def checked(x: Any, state: Any) -> tuple[Any, Any]:
         return checked_step(step, step(x, state), state, matcher(state), 0)
 
+    inputs = (
+        [Spec(leaf.shape, leaf.dtype) for leaf in x_leaves],
+        [Spec(leaf.shape, leaf.dtype) for leaf in leaves],
+        (x_structure, structure),
+        [extent_of(leaf) for leaf in x_leaves],
+    )
     since = next_sequence()
     code = getattr(getattr(type(step), "forward", step), "__code__", None)
     with enable_grad(), keep_values(), LocalNames(code) as names:
-        found = traced(
-            checked,
-            [Spec(leaf.shape, leaf.dtype) for leaf in x_leaves],
-            [Spec(leaf.shape, leaf.dtype) for leaf in leaves],
-            (x_structure, structure),
-            [extent_of(leaf) for leaf in x_leaves],
+        found = traced(checked, *inputs)
+    if not found.agrees(traced(checked, *inputs)):
+        raise TraceError(
+            f"{name_of(step)} did not do the same when it was called again, so no equations hold at every step; draw "
+            "random numbers with tg.random, and write it without a memory of its own"
         )
     whole, captured = with_constants(found, names, since)
     return Equations(

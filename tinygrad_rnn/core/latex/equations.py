@@ -16,7 +16,7 @@ from ..node import Array, Node, Spec
 from ..primitive import Primitive
 from ..trace import Abstract, Trace, freeze
 from .names import Symbol, Symbols, symbol
-from .notation import Seed, is_uniform, textbook
+from .notation import SHAPING, Seed, is_uniform, textbook
 
 Edge = tuple[Node, int]
 _UNNAMED = "asuvwqpr"
@@ -57,7 +57,7 @@ class Parts(NamedTuple):
     def fixed(self) -> frozenset[Node]:
         """Return what is the same at every step, results left out: the constants, and what is made of them alone."""
         found = set(self.constants)
-        results = {node for node, _ in self.ys}
+        results = {node for node, _ in (*self.ys, *self.next_carry)}
         for node in self.nodes:
             parents = [parent for parent in node.parents if parent is not None]
             if parents and found.issuperset(parents) and node not in results:
@@ -214,6 +214,8 @@ class Equations:
                 terms[edge] = term
                 if edge in symbols:
                     terms[edge] = algebra.name(symbols[edge], spec)
+                    if term.operation in SHAPING:
+                        term = algebra.call("whole", (term,), spec)
                     if not found or found[-1].symbols != tuple(own) or len(own) == 1:
                         found.append(Equation((symbols[edge],), term))
         for k, now in self._names.moved.items():
@@ -258,7 +260,8 @@ class Equations:
         """Give lines of their own to terms that would be written many times over and are nobody's cotangent."""
         self.given: dict[Term, Symbol] = {}
         for term in shared(self._roots()):
-            leaves = [part.symbol for part in in_order([term]) if not part.operation]
+            sums = [part for part in in_order([term]) if part.operation == over_time.name]
+            leaves = [part.symbol for part in in_order([term], sums) if not part.operation]
             moves = any(isinstance(leaf, Handed) or getattr(leaf, "time", None) is not None for leaf in leaves)
             self.given[term] = self._names.taken.any(_UNNAMED, self._step.now if moves else None)
         done: set[Term] = set()
@@ -266,15 +269,17 @@ class Equations:
             lines = list(equations)
             equations.clear()
             for equation in lines:
-                for term in in_order([equation.term, *self._handed_in(equation.term)]):
-                    if term in self.given and term not in done:
-                        done.add(term)
-                        equations.append(Equation((self.given[term],), term))
+                self._give(equations, in_order([equation.term]), done)
                 equations.append(equation)
+        # What the next step hands back may be used nowhere else.
+        self._give(self.backward, in_order(self.handed.values()), done)
 
-    def _handed_in(self, term: Term) -> list[Term]:
-        """Return the terms of the next step that a term reads."""
-        return [self.handed[part.symbol.number] for part in in_order([term]) if isinstance(part.symbol, Handed)]
+    def _give(self, equations: list[Equation], terms: Sequence[Term], done: set[Term]) -> None:
+        """Add the lines of the terms that have one and are not done."""
+        for term in terms:
+            if term in self.given and term not in done:
+                done.add(term)
+                equations.append(Equation((self.given[term],), term))
 
 
 class _Sweep:

@@ -90,7 +90,7 @@ def symbol(name: str, time: int | None = None) -> Symbol:
     path = (_subscript(owner),) if owner else ()
     if own.endswith("_t") and len(own) > 2:
         own = own.removesuffix("_t")
-        path = path if time is not None else (r"\text{t}", *path)
+        path = path if time is not None else (_subscript("t"), *path)
     if own in ("weight", "bias"):
         return Symbol("W" if own == "weight" else "b", path, time)
     head, _, rest = own.partition("_")
@@ -117,6 +117,8 @@ def _italics(name: str) -> str:
 
 
 def _subscript(part: str) -> str:
+    if part == "t":
+        return r"\text{t}"  # a bare t is the step
     if part.isascii() and (part.isdigit() or (len(part) == 1 and part.isalpha())):
         return part
     return _letter(part) or f"\\text{{{text(part)}}}"
@@ -147,7 +149,8 @@ class Symbols:
         return self.new(Symbol(letters[0], (), time))
 
     def _take(self, found: Symbol) -> bool:
-        if found.base in _RESERVED and not found.prefix:
+        is_index = found.base == "t" and not found.subscripts and found.time is None
+        if (found.base in _RESERVED and not found.prefix) or is_index:
             return False
         # What differs by the step alone, or by having none, is too much alike.
         look = found._replace(time=None).latex()
@@ -158,5 +161,5 @@ class Symbols:
 
 
 _ACCENTS = ("tilde", "hat", "bar")
-# Of gradients, in front of a symbol or alone.
-_RESERVED = frozenset({r"\delta", r"\Delta"})
+# Of gradients, in front of a symbol or alone, and of the sigmoid.
+_RESERVED = frozenset({r"\delta", r"\Delta", r"\sigma"})

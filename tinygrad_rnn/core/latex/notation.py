@@ -29,6 +29,8 @@ NOTATIONS: dict[str, Notation] = {
     "over_time": lambda term, parts: Written(rf"\sum_{{t}} {at_least(parts[0], NEGATIVE + 1)}", SUM)
 }
 REWRITES: dict[str, Rewrite] = {}
+# Operations that change the shape alone, in a way that a formula may not say; `ops` fills it.
+SHAPING: set[str] = set()
 # What parameters are where nobody gave them.
 _UNSAID = (None, False, 0, ())
 
@@ -64,6 +66,16 @@ def indexed(part: Written, index: str) -> Written:
     return Written(f"{grouped(base)}_{{[{index}]}}")
 
 
+def indexed_where_it_matters(part: Written, index: list[str]) -> Written:
+    """Return a part of a formula by an index that makes or drops axes of length 1.
+
+    Axes in front change nothing where elements are combined: a row is a matrix of one row.
+    """
+    first = next((i for i, one in enumerate(index) if one == ":"), len(index))
+    last = next((i for i in range(len(index), 0, -1) if index[i - 1] != ":"), 0)
+    return indexed(part, ", ".join(index[first:last])) if first < last else part
+
+
 def named(name: str, term: Term, parts: Sequence[Written]) -> Written:
     """Return an operation as a function of that name, with its parameters below, but not axes that are all axes."""
     axis = term.params.get("axis")
@@ -77,7 +89,11 @@ def named(name: str, term: Term, parts: Sequence[Written]) -> Written:
             below.append(rf"\text{{{text(f'{key}={value!r}')}}}")
     under = f"_{{{','.join(below)}}}" if below else ""
     inside = bracketed(", ".join([part.text for part in parts]))
-    return Written(rf"\operatorname{{{text(name.strip('_'))}}}{under}{inside}")
+    found = Written(rf"\operatorname{{{text(name.strip('_'))}}}{under}{inside}")
+    if not term.params.get("keepdims") or everywhere:
+        return found
+    kept = [r"\text{None}" if i in axes else ":" for i in range(len(term.spec.shape))]
+    return indexed_where_it_matters(found, kept)
 
 
 def _generic(term: Term, parts: Sequence[Written]) -> Written:
