@@ -111,6 +111,26 @@ def test_a_step_back_to_the_mean_is_drawn_as_the_two_products_that_it_is():
     assert viz.draw_cell(blended, row, row).svg() == viz.draw_cell(products, row, row).svg()
 
 
+@pytest.mark.parametrize(
+    ("update", "numbers"),
+    [
+        (lambda h, new: h + 0.7 * (new - h), {"×0.7", "×0.3"}),
+        (lambda h, new: h + (new - h) / 8, {"×0.125", "×0.875"}),
+        (lambda h, new: h - 0.25 * h + new, {"×0.75"}),
+        (lambda h, new: 0.9 * h + 0.1 * new, {"×0.9", "×0.1"}),
+    ],
+)
+def test_a_leaky_update_shows_its_numbers(update, numbers):
+    weight = parameter(N, M)
+
+    def step(x, h):
+        h = update(h, np.tanh(x @ weight))
+        return h, h
+
+    drawn = viz.draw_cell(step, np.ones((1, N)), np.ones((1, M))).svg()
+    assert all(f">{number}<" in drawn for number in numbers)
+
+
 def test_cells_that_differ_are_drawn_differently(lstm):
     def other(x, state):
         h, c = state

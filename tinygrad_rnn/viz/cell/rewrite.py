@@ -166,6 +166,11 @@ def _kept_part(term: Term, readers: Readers) -> Term | None:
 
 
 def _rest(gate: Term) -> Term:
+    """Return 1 - u; of a number or a constant, one too."""
+    if gate.op == "number":
+        return Term("number", number=1 - gate.number)
+    if gate.is_constant:
+        return Term(gate.op, name=f"1 − {gate.name}" if gate.name else "")
     return Term("add", [Term("number", number=1), Term("negative", [gate])])
 
 

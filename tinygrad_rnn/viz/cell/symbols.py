@@ -116,8 +116,9 @@ class _Maker:
             return self._put(Symbol("pill", f"{labels.number(constants[0].number)}−", [self._of[rest]], term.name))
         symbol = self._circle(term.op, self._inputs(term.args))
         for constant in constants:
-            shown = labels.number(constant.number) if constant.op == "number" else labels.clean(constant.name, 24)
-            label = "dropout" if constant.op == "random" else f"{_SIGNS[term.op]}{shown.rpartition('.')[2] or 'const'}"
+            own = labels.clean(constant.name, 24).rpartition(".")[2] or "const"
+            shown = labels.number(constant.number) if constant.op == "number" else own
+            label = "dropout" if constant.op == "random" else f"{_SIGNS[term.op]}{shown}"
             symbol = self._put(Symbol("pill", label, [symbol]))
         if symbol.kind != "state":
             symbol.name = symbol.name or term.name
