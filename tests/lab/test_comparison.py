@@ -1,6 +1,7 @@
 """What is told of two cells, from test errors that are given."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from tinygrad_rnn.lab.contestants import contestant
 from tinygrad_rnn.lab.named_tasks import named_task
 from tinygrad_rnn.lab.outcomes import PARAMETERS, Outcome
 from tinygrad_rnn.lab.plan import Settings
+from tinygrad_rnn.lab.rows import Rows, add_ranking
 
 ERRORS = st.lists(st.integers(0, 50).map(lambda n: n / 100) | st.just(math.inf), min_size=5, max_size=5)
 PARITY = ("Parity(length=3)",)  # a trivial predictor errs at half of the sequences: 0.05 counts
@@ -54,6 +56,22 @@ def test_among_more_comparisons_a_difference_is_harder_to_tell():
     assert {one.answer for one in found} == {"better"}
     _, found = told(first, second, tasks=tasks)
     assert {one.in_words() for one in found} == {"cannot tell, needs about 9 seeds"}
+
+
+@pytest.mark.parametrize(
+    ("errors", "answer"),
+    [
+        ([0.1, 0.2, 0.44, 0.5, 0.5], "place 1 of 2"),
+        ([0.1, 0.2, 0.46, 0.5, 0.5], "place 1 of 2, learnt nothing"),
+        ([0.5] * 5, "place 1 of 2, learnt nothing"),
+    ],
+)
+def test_a_cell_has_learnt_nothing_where_a_trivial_predictor_is_as_good(errors, answer):
+    found, compared = told(errors, [0.6] * 5)
+    settings = Settings(tuple(contestant("rnn") for _ in "ab"), (named_task(*PARITY),), 5, (0.1,), 60.0, 10, 1)
+    rows = Rows()
+    add_ranking(rows, SimpleNamespace(settings=settings), found, compared)
+    assert [row["answer"] for row in rows.all(table="standing")] == [answer, "place 2 of 2, learnt nothing"]
 
 
 @given(ERRORS, ERRORS)

@@ -93,11 +93,12 @@ def test_the_verdict_has_five_sentences_and_each_cites_rows_of_the_csv(study, pa
     tables = [{rows[number]["table"] for number in sentence.rows} for sentence in report.verdict]
     assert tables == [
         {"checks", "size", "trials"},
-        {"ranking", "comparison"},
-        {"ranking", "comparison"},
+        {"ranking", "comparison", "standing"},
+        {"ranking", "comparison", "standing"},
         {"speed"},
         {"memory"},
     ]
+    assert "learnt nothing of" in report.verdict[1].text  # in so few steps
     for sentence in report.verdict:
         assert str(sentence) in " ".join(str(report).split()).replace("\n", " ")
         for number in sentence.rows:

@@ -27,7 +27,8 @@ _METHOD = (
     "difference is told at 0.05; one whose interval lies within the margin is less than counts. No difference is "
     "told where the 95 % interval of the shift (Hodges and Lehmann), which is not corrected, lies within the "
     "margin, a tenth of the error of a trivial predictor. Otherwise it cannot be told, and the number of seeds that "
-    "would tell is estimated."
+    "would tell is estimated. A cell has learnt nothing where the median of its test errors is not below that of a "
+    "trivial predictor by the margin."
 )
 
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from .comparison import Comparison, Standing, overall
+from .comparison import Comparison, Standing, margin_of, overall
 from .counting import Counts
 from .jobs import Result
 from .memory import MOMENTS
+from .named_tasks import NamedTask
 from .outcomes import Cells, number
 from .plan import Plan
 from .subject import Checked
@@ -38,6 +39,8 @@ COLUMNS = (
     "note",
 )
 Row = dict[str, Any]
+# Of a cell whose errors are those of a trivial predictor.
+NOTHING = "learnt nothing"
 
 
 class Rows:
@@ -186,7 +189,8 @@ def add_ranking(rows: Rows, plan: Plan, standings: list[Standing], comparisons: 
             value=one.median,
             low=one.low,
             high=one.high,
-            answer=f"place {one.place} of {len(labels)}",
+            answer=f"place {one.place} of {len(labels)}"
+            + (f", {NOTHING}" * _learnt_nothing(settings.tasks[one.task], one)),
             note=f"mean rank {one.rank:.2f}; the interval holds the median with a chance of {one.chance:.3f}"
             + (f"; {one.failed} of {len(one.tests)} seeds failed" if one.failed else ""),
         )
@@ -216,6 +220,15 @@ def add_ranking(rows: Rows, plan: Plan, standings: list[Standing], comparisons: 
             value=mean,
             answer=place_in_words(cell, means, labels),
         )
+
+
+def _learnt_nothing(named: NamedTask, one: Standing) -> bool:
+    """Whether the median of a cell is no better than a trivial predictor, by as much as counts."""
+    try:
+        base = named.task.baseline().error
+    except NotImplementedError:
+        return False
+    return math.isfinite(base) and not one.median < base - margin_of(named, one.tests)
 
 
 def place_in_words(cell: int, means: Sequence[float], labels: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from .comparison import BETTER, LITTLE, NEITHER, SAME, UNKNOWN, WORSE
 from .memory import MOMENTS
 from .outcomes import PARAMETERS, TIME
-from .rows import Row, Rows
+from .rows import NOTHING, Row, Rows
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,13 @@ def _ranking(rows: Rows, first: str, question: str, opening: str) -> Sentence:
         if matching:
             parts.append(words.format(_listed(matching)))
     text = f"{opening} {first} takes {rank['answer']}: it is {_joined(parts)}"
-    return Sentence(text, (rank["row"], *(row["row"] for row in found)))
+    idle = [row for row in rows.all(table="standing", question=question) if row["answer"].endswith(NOTHING)]
+    cells: dict[str, list[str]] = {}
+    for row in idle:
+        cells.setdefault(row["cell"], []).append(row["task"])
+    if idle:
+        text += f"; of these, {_joined([f'{cell} {NOTHING} of {_joined(tasks)}' for cell, tasks in cells.items()])}"
+    return Sentence(text, (rank["row"], *(row["row"] for row in (*found, *idle))))
 
 
 def _listed(matching: Sequence[Row]) -> str:
