@@ -119,4 +119,4 @@ def test_integers_are_numbers_for_a_cell_of_features():
     x = np.arange(12).reshape(2, 3, 2)
     for kind in nn.MGUCell, nn.PeepholeLSTMCell:
         layer = nn.Recurrent(kind(2, 3))
-        np.testing.assert_allclose(layer(x)[0].data, layer(x.astype(np.float32))[0].data, rtol=1e-6)
+        np.testing.assert_allclose(layer(x)[0].data, layer(x.astype(np.float32))[0].data, rtol=1e-6, atol=1e-7)
