@@ -24,6 +24,8 @@ from tinygrad_rnn.scan.native.emission import counting, integer
 from tinygrad_rnn.scan.native.target import Target, compile_module, host
 
 SMALL = [(rows, depth, columns) for depth, columns in ((128, 512), (512, 2048)) for rows in (1, 8, 16, 32, 64)]
+# On two threads: a tile each, 16 rows each by all columns, 32 rows each by half of the columns.
+SHARES = [(16, 256, 32), (32, 256, 1024), (64, 256, 512)]
 LARGE = [(6400, 512, 2048)]
 WEIGHT_GRADIENT = [(512, 6400, 2048)]
 
@@ -144,7 +146,7 @@ def main() -> None:
     kernels = Kernels(options.dtype, target)
     print("rows x depth x columns, GFLOP/s; the first row is one tile in the first-level cache: the kernel's best")
     width = tiles.panel_width(options.dtype, target)
-    for shape in [(target.rows, 128, width), *SMALL]:
+    for shape in [(target.rows, 128, width), *SMALL, *SHARES]:
         measure(kernels, options.dtype, target, shape, options.rounds, turned=False)
     for shape, turned in [(shape, False) for shape in LARGE] + [(shape, True) for shape in WEIGHT_GRADIENT]:
         measure(kernels, options.dtype, target, shape, max(3, options.rounds // 5), turned)

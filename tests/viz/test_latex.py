@@ -15,9 +15,9 @@ from tests.ops.test_notation import SCOPE
 from tinygrad_rnn import nn, viz
 from tinygrad_rnn.core.algebra import Writer, Written, in_order
 from tinygrad_rnn.core.errors import CellError, ConfigError, TraceError
-from tinygrad_rnn.core.latex.equations import Handed
 from tinygrad_rnn.core.latex.names import Symbol, Symbols, symbol, text
 from tinygrad_rnn.core.latex.notation import Seed
+from tinygrad_rnn.core.latex.parts import Handed
 from tinygrad_rnn.core.notation import PYTHON
 from tinygrad_rnn.core.tree import tree_flatten
 from tinygrad_rnn.viz.latex import equations_of

@@ -22,7 +22,28 @@ def with_constants(found: Traced, names: LocalNames, since: int) -> tuple[Step, 
         since: the number that the next node had before that.
 
     Returns:
-        The step, and what each of its constants stands for: an array, a tensor's node, or None for another tensor.
+        The step, and what each of its constants stands for: an array, a tensor's node, or None for a tensor without a
+        gradient that has a name.
+
+    Example:
+        >>> import numpy as np
+        >>> import tinygrad_rnn as tg
+        >>> from tinygrad_rnn.core.names import LocalNames
+        >>> from tinygrad_rnn.core.node import next_sequence
+        >>> from tinygrad_rnn.scan.hoisted import with_constants
+        >>> from tinygrad_rnn.scan.step import traced
+        >>> rate, row = tg.Tensor([1.0, 2.0], requires_grad=True, name="rate"), tg.Spec((2,), np.dtype(float))
+        >>> since = next_sequence()
+        >>> with LocalNames() as names:
+        ...     found = traced(lambda x, h: (h, h * np.exp(rate) + x), (row,), (row,))
+        >>> print(with_constants(found, names, since)[0])
+        %0 = leaf h                 float64[2]
+        %1 = leaf x                 float64[2]
+        %2 = leaf rate              float64[2]
+        %3 = exp(%2)                float64[2]
+        %4 = multiply(%0, %3)       float64[2]
+        %5 = add(%4, %1)            float64[2]
+        return %0, %5
     """
     step = found.named(names)
     new, constants = Rebuilder(step), {}

@@ -9,9 +9,10 @@ import numpy as np
 
 from ..algebra import NEGATIVE, Term, Writer, Written
 from ..node import Spec
-from .equations import Equation, Equations, Handed
+from .equations import Equations
 from .names import Symbol
 from .notation import Seed, array, at_least, number, side_by_side, writer
+from .parts import Equation, Handed
 
 # About what fits on a line of a standard page, in letters.
 _WIDEST = 50
