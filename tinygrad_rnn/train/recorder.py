@@ -143,7 +143,7 @@ class Recorder(Callback):
             gradients.append(math.nan if parameter.grad is None else _norm(parameter.grad))
             before = self._before.get(name)
             weights = 0.0 if before is None else _norm(before)
-            change = 0.0 if before is None else _norm(np.subtract(parameter.data, before, dtype=float))
+            change = 0.0 if before is None else _distance(parameter.data, before)
             ratios.append(change / weights if weights else math.nan)
         total = math.sqrt(np.nansum(np.square(gradients)))
         # The gradients at hand are clipped by one factor.
@@ -187,8 +187,18 @@ class _Leaf(NamedTuple):
 
 
 def _norm(array: np.ndarray) -> float:
-    # In float64: squares of float32 overflow while a training diverges.
-    return float(np.linalg.norm(np.ravel(array).astype(float)))
+    """Return the norm; in float64 where squares of float32 overflow, as they do while a training diverges."""
+    flat = np.ravel(array)
+    with np.errstate(over="ignore"):
+        found = float(np.linalg.norm(flat))
+    return found if math.isfinite(found) else float(np.linalg.norm(flat.astype(float)))
+
+
+def _distance(after: np.ndarray, before: np.ndarray) -> float:
+    """Return the norm of a difference."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = _norm(after - before)
+    return found if math.isfinite(found) else _norm(np.subtract(after, before, dtype=float))
 
 
 def _parts_of_state(trainer: Trainer) -> list[_Part]:
