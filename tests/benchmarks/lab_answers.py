@@ -30,7 +30,7 @@ from tinygrad_rnn.lab.trials import carry_out
 CELLS = Path(__file__).resolve().parents[1] / "lab" / "cells_of_users.py"
 MEMORY = ("Adding(length=10)", "TemporalOrder(length=20)", "CopyMemory(delay=3,symbols=4,recall=2)", "Parity(length=4)")
 # The measurements of time are left out: every trial has the same number of steps.
-_PACE = {"step": 0.002, "processor": 0.002, "scoring": 0.01, "memory": 0.0}
+_PACE = {"step": 0.002, "processor": 0.002, "scoring": 0.01, "rest": 0.01, "memory": 0.0}
 
 
 def study(

@@ -59,7 +59,9 @@ def refused(capsys, line):
         ("lab mine.py:Mine --seeds 1", "seeds is 1"),
         ("lab mine.py:Mine --seeds few", "--seeds: 'few' is no whole number"),
         ("lab mine.py:Mine --jobs 0", "jobs is 0"),
-        ("lab mine.py:Mine --init weight=1", "Mine(3, weight=1, hidden_size=5) failed: TypeError"),
+        ("lab mine.py:Mine --learning-rates fast", "'fast' are no numbers; write them with commas between"),
+        ("lab mine.py:Mine(hidden_size=8) --init hidden_size=9", "hidden_size of mine.py:Mine(hidden_size=8) is given"),
+        ("lab mine.py:Mine --init weight=1", "Mine(2, weight=1, hidden_size=32) failed: TypeError"),
         ("lab mine.py:Mine --cells lstm", "unrecognized arguments"),
     ],
 )
@@ -88,6 +90,7 @@ def test_what_is_typed_reaches_the_lab_and_the_folders_are_numbered(capsys, monk
         "budget": "5m",
         "seeds": 3,
         "jobs": 1,
+        "learning_rates": [0.003, 0.01, 0.03],
         "out": "lab/1",
     }
     assert second["out"] == "lab/2" and second["against"] == ["lstm", "gru"] and second["seeds"] == 5
@@ -103,7 +106,8 @@ def test_after_ctrl_c_the_line_that_goes_on_can_be_typed(capsys, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(lab, "run", run)
-    assert main(shlex.split("lab mine.py:Mine --init hidden_size=8 --tasks 'Parity(length=3)' --budget 5m")) == 130
+    line = "lab mine.py:Mine --init hidden_size=8 --tasks 'Parity(length=3)' --learning-rates 0.1,1"
+    assert main(shlex.split(line)) == 130
     (line,) = re.findall(r"go on with: \S+ (lab .*)$", capsys.readouterr().err.strip())
     assert main(shlex.split(line)) == 130
     assert given[0] == given[1]

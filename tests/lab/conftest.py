@@ -13,7 +13,7 @@ from tinygrad_rnn.lab.plan import Plan, Settings, equal_sizes
 from tinygrad_rnn.lab.trials import carry_out
 
 CELLS = Path(__file__).with_name("cells_of_users.py")
-PACE = {"step": 0.01, "processor": 0.01, "scoring": 0.01, "memory": 0.0}
+PACE = {"step": 0.01, "processor": 0.01, "scoring": 0.01, "rest": 0.01, "memory": 0.0}
 
 
 def plan_of(cells, tasks, *, steps, seeds=5, rates=(0.02,), hidden=8, processes=1):

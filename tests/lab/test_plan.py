@@ -16,7 +16,7 @@ from tinygrad_rnn.lab.study import seconds
 CELLS = tuple(contestant(name, {"hidden_size": 4}) for name in ("gru", "lstm"))
 TASKS = tuple(named_task(name) for name in ("Parity(length=2)", "Adding(length=10)"))
 SIZES = planning.equal_sizes(Settings(CELLS, TASKS, 5, (0.01,), 60.0, None, 1))
-PACE = st.fixed_dictionaries({key: st.floats(1e-4, 0.1) for key in ("step", "processor", "scoring", "memory")})
+PACE = st.fixed_dictionaries({key: st.floats(1e-4, 0.1) for key in ("step", "processor", "scoring", "rest", "memory")})
 PACES = st.lists(st.lists(PACE, min_size=2, max_size=2), min_size=2, max_size=2)
 
 
@@ -41,18 +41,30 @@ def test_the_expected_time_and_what_is_gone_fit_the_budget_or_a_longer_one_is_na
 
 
 @given(PACES)
-def test_equal_time_is_the_time_that_the_fastest_cell_needs_to_a_tenth_of_its_steps(paces):
+def test_equal_time_is_the_time_that_the_fastest_cell_needs_to_a_step(paces):
     plan = made(Settings(CELLS, TASKS, 2, (0.01,), 60.0, 100, 1), SIZES, paces)
     for task, row in enumerate(paces):
-        times = [plan.mark_at_equal_time(task, cell) * pace["processor"] for cell, pace in enumerate(row)]
+        times = [plan.equal_time(task, cell) * pace["processor"] for cell, pace in enumerate(row)]
         fastest = min(pace["processor"] for pace in row)
-        for time, pace in zip(times, row, strict=True):
-            # A slow cell gets one scoring at least.
-            assert time == pace["processor"] or abs(time - 10 * fastest) <= pace["processor"] / 2 + 1e-12
+        for cell, (time, pace) in enumerate(zip(times, row, strict=True)):
+            # A slow cell gets one step at least.
+            assert time == pace["processor"] or abs(time - 100 * fastest) <= pace["processor"] / 2 + 1e-12
+            trial, beginning = plan.trial(task, cell, 0, 0), plan.trial(task, cell, 0, 0, plan.equal_time(task, cell))
+            assert trial.settings["scored"][-1] == 100 and beginning.settings["steps"] == plan.equal_time(task, cell)
+            assert trial.settings["scored"][: len(beginning.settings["scored"])] == beginning.settings["scored"]
+        assert len({tuple(plan.trial(task, cell, 0, 0).settings["scored"]) for cell in range(len(row))}) == 1
+
+
+def test_a_task_that_is_slow_gets_the_least_steps_and_the_others_share_what_is_left():
+    rest = {"scoring": 0.0, "rest": 0.0, "memory": 0.0}
+    slow, quick = ([{"step": step, "processor": step, **rest}] * 2 for step in (0.1, 0.01))
+    settings = Settings(CELLS, TASKS, 2, (0.01,), 45.0, None, 1)
+    steps, (even, _) = (made(settings, SIZES, paces).steps for paces in ([slow, quick], [quick, quick]))
+    assert steps[0] == LEAST_STEPS and steps[1] > LEAST_STEPS and even > steps[1]
 
 
 def test_the_plan_says_what_so_few_seeds_cannot_tell():
-    pace = {"step": 0.01, "processor": 0.01, "scoring": 0.01, "memory": 0.0}
+    pace = {"step": 0.01, "processor": 0.01, "scoring": 0.01, "rest": 0.01, "memory": 0.0}
     texts = {
         seeds: as_text(made(Settings(CELLS, TASKS, seeds, (0.01,), 60.0, 100, 1), SIZES, [[pace] * 2] * 2))
         for seeds in (3, 5)
@@ -77,8 +89,20 @@ def test_a_budget_that_is_no_time_is_refused(budget):
 
 def test_a_cell_that_cannot_be_measured_counts_as_the_slowest_and_a_task_that_nobody_learns_is_refused():
     settings = Settings((*CELLS, contestant("rnn")), TASKS[:1], 5, (0.01,), 60.0, None, 1)
-    names = [job.name for job in planning.pace_jobs(settings, planning.equal_sizes(settings))]
-    paces = [{"failure": None, "step": 0.1}, {"failure": "step 1: the loss is nan"}, {"failure": None, "step": 0.2}]
-    assert planning.paces_of(settings, dict(zip(names, paces, strict=True))) == [[paces[0], paces[2], paces[2]]]
+    failed = {"failure": "step 1: the loss is nan"}
+    paces = [{"failure": None, "step": 0.1}, failed, {"failure": None, "step": 0.2}]
+    together = {"pace-0": {"failure": None, "paces": paces}}
+    assert planning.paces_of(settings, together) == [[paces[0], paces[2], paces[2]]]
     with pytest.raises(ConfigError, match=r"no cell can be trained on Parity\(length=2\): step 1: the loss is nan"):
-        planning.paces_of(settings, dict.fromkeys(names, paces[1]))
+        planning.paces_of(settings, {"pace-0": {"failure": None, "paces": [failed] * 3}})
+
+
+def test_cells_are_measured_apart_where_one_took_the_measurement_along():
+    settings = Settings((*CELLS, contestant("rnn")), TASKS, 5, (0.01,), 60.0, None, 1)
+    dead, pace = {"failure": "its process ended by the signal SIGKILL"}, {"failure": None, "step": 0.1}
+    measured = {"pace-0": dead, "pace-1": {"failure": None, "paces": [pace] * 3}}
+    none, apart = planning.pace_jobs_apart(settings, planning.equal_sizes(settings), measured)[::-1]
+    assert none == [] and [[cell.label for cell in job.cells] for job in apart] == [["GRU"], ["LSTM"], ["RNN"]]
+    alone = dict(zip([job.name for job in apart], [pace, dead, pace], strict=True))
+    found = {name: {"failure": None, "paces": [one]} if one is pace else one for name, one in alone.items()}
+    assert planning.paces_of(settings, measured | found) == [[pace] * 3] * 2

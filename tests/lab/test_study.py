@@ -98,7 +98,7 @@ def test_the_verdict_has_five_sentences_and_each_cites_rows_of_the_csv(study, pa
         {"speed"},
         {"memory"},
     ]
-    assert "learnt nothing of" in report.verdict[1].text  # in so few steps
+    assert "LSTM on Recall learnt nothing" in report.verdict[1].text  # in so few steps
     for sentence in report.verdict:
         assert str(sentence) in " ".join(str(report).split()).replace("\n", " ")
         for number in sentence.rows:
@@ -145,7 +145,7 @@ def test_a_study_does_not_go_on_with_a_file_that_has_changed(tmp_path):
     folder.keep_plan(settings, {"steps": [10]})
     assert folder.plan(settings) == {"steps": [10]}
     file.write_text(CELLS.read_text() + "\n# another thought\n")
-    with pytest.raises(ConfigError, match="holds another study: its cells"):
+    with pytest.raises(ConfigError, match=r"holds a study of \S*mine.py as it was before it was changed"):
         folder.plan(settings)
 
 
@@ -165,7 +165,14 @@ def test_a_study_does_not_go_on_with_a_file_that_has_changed(tmp_path):
         ({"tasks": [f"{CELLS}:NoCell"]}, DataError, r"NoCell in .* is no task; write `class NoCell\(tasks.Task\)`"),
         ({"learning_rates": [0.1, -1]}, ConfigError, "each above 0"),
         ({"budget": "soon", "steps": None}, ConfigError, "give a time"),
-        ({"init": {"sizes": 3}}, CellError, r"Noted\(3, sizes=3, hidden_size=5\) failed.*sizes"),
+        ({"init": {"sizes": 3}}, CellError, r"Noted\(2, sizes=3, hidden_size=32\) failed.*sizes"),
+        ({"init": {"hidden_size": -3}}, CellError, r"Noted\(2, hidden_size=-3\) failed"),
+        ({"against": ["rnn(hidden_size=8)"]}, ConfigError, "that of a cell to compare with is chosen"),
+        (
+            {"against": ["rnn(shape=8)"]},
+            CellError,
+            r"RNNCell\(2, shape=8, .*CLASS\(name=value\)",
+        ),
     ],
 )
 def test_what_cannot_be_studied_is_refused_in_one_line(tmp_path, arguments, error, message):

@@ -118,7 +118,7 @@ def test_classes_that_no_file_holds_are_trained_in_this_process(monkeypatch):
 
     cell = contestant(made(), {"hidden_size": 4})
     assert not cell.is_importable
-    settings = {"steps": 10, "scorings": 1, "lr": 0.01, "seed": 0, "batch_size": 4}
+    settings = {"steps": 10, "scored": [10], "memory": False, "lr": 0.01, "seed": 0, "batch_size": 4}
     (event,) = done([Job("a", "trial", (cell,), named_task("Parity(length=2)"), settings)], 2)
     assert event.result["failure"] is None
 
@@ -155,7 +155,7 @@ def test_at_equal_time_a_slower_cell_is_judged_by_what_it_had_learnt_by_then(who
     whole_trials = at_equal_parameters(slow, results)
     for seed in range(2):
         assert cells[0, 0, seed] == whole_trials[0, 0, seed]
-        half = perform(slow.trial(0, 1, 0, seed, 5))
+        half = perform(slow.trial(0, 1, 0, seed, 10))
         assert half["curve"] == results[f"trial-0-1-0-{seed}"]["curve"][:5]
         assert cells[0, 1, seed].test == half["test"]["error"]
         assert cells[0, 1, seed].curve == whole_trials[0, 1, seed].curve[:5]

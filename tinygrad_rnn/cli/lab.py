@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import lab
-from ..lab.arguments import keywords, split_at_commas
+from ..lab.arguments import keywords, numbers, split_at_commas
 from ..lab.named_tasks import TASKS
+from ..lab.plan import LEARNING_RATES
 from ..lab.study import next_folder
 from ..train.cells import BUILT_IN
 
@@ -30,13 +31,14 @@ def add_options(commands: Any, whole: Callable[[str], int]) -> None:
     )
     parser.add_argument("cell", metavar="FILE.py:CLASS", help="the cell, a class derived from nn.Cell; or MODULE:CLASS")
     parser.add_argument(
-        "--init", default="", metavar="NAME=VALUE,…", help="arguments of the class (default: hidden_size=32)"
+        "--init", default="", metavar="NAME=VALUE,…", help="arguments of that class (default: hidden_size=32)"
     )
     parser.add_argument(
         "--against",
         default="lstm,gru",
         metavar="CELLS",
-        help=f"{', '.join(BUILT_IN)}, or FILE.py:CLASS, with commas between (default: lstm,gru)",
+        help=f"{', '.join(BUILT_IN)}, or FILE.py:CLASS, with arguments as in 'rnn(nonlinearity=relu)' or without, and "
+        "with commas between (default: lstm,gru)",
     )
     parser.add_argument(
         "--tasks",
@@ -49,6 +51,12 @@ def add_options(commands: Any, whole: Callable[[str], int]) -> None:
         "--budget", default="10m", metavar="TIME", help="that all may take: 90s, 10m, 1h (default: 10m)"
     )
     parser.add_argument("--seeds", type=whole, default=5, metavar="N", help="trials of each kind (default: 5)")
+    parser.add_argument(
+        "--learning-rates",
+        default=",".join(map(str, LEARNING_RATES)),
+        metavar="RATES",
+        help="that every cell tries (default: %(default)s)",
+    )
     parser.add_argument("--jobs", type=whole, metavar="N", help="processes side by side (default: one for each core)")
     parser.add_argument("--out", metavar="DIR", help="folder of the report (default: the next free lab/N)")
 
@@ -70,14 +78,15 @@ def study(options: argparse.Namespace, program: str, say: Callable[[str], None])
             tasks=split_at_commas(options.tasks),
             budget=options.budget,
             seeds=options.seeds,
+            learning_rates=numbers(options.learning_rates),
             jobs=options.jobs,
             out=folder,
             say=say,
         )
     except KeyboardInterrupt:
         words = [options.cell, "--budget", options.budget, "--seeds", str(options.seeds), "--out", folder]
-        for name in ("init", "against", "tasks"):
-            words += [f"--{name}", getattr(options, name)] if getattr(options, name) else []
+        for name in ("init", "against", "tasks", "learning_rates"):
+            words += [f"--{name.replace('_', '-')}", getattr(options, name)] if getattr(options, name) else []
         again = f"{program} lab {shlex.join(words)}"
         raise KeyboardInterrupt(f"stopped; what is done is kept, go on with: {again}") from None
     say(str(report))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from html import escape
 from typing import Any
 
@@ -17,36 +18,44 @@ from .page import Html, figure, heading, paragraph, preformatted, textbook
 
 
 def anatomy(cell: Cell, features: int) -> list[Html]:
-    """Return the parts.
+    """Return the parts; one that cannot be made says why, for the rest of the report does not hang on it.
 
     Args:
         cell: a small one: its pictures are the same at any size.
         features: of its input.
     """
     x = np.ones((1, features), np.float32)
-    return [*_picture(cell, x), *_equations(cell, x), *_in_words(cell, x)]
+    made: list[tuple[str, Callable[[Cell, Any], list[Html]]]] = [
+        ("is no textbook picture", _picture),
+        ("is no picture of the graph", _graph),
+        ("are no equations", _equations),
+        ("is no backward pass in words", _in_words),
+    ]
+    parts = []
+    for missing, make in made:
+        try:
+            parts += make(cell, x)
+        except TinygradRNNError as error:
+            parts.append(paragraph(f"There {missing}: {error}"))
+        except Exception as error:
+            message = f"{type(error).__name__}: {error}"
+            parts.append(paragraph(f"There {missing}, by a mistake of this project: please report it. {message}"))
+    return parts
 
 
 def _picture(cell: Cell, x: Any) -> list[Html]:
-    """Return the cell as a textbook draws it, and its graph folded away."""
-    state = cell.initial_state(1)
-    try:
-        parts = [textbook(viz.draw_cell(cell, x, state).svg())]
-    except TinygradRNNError as error:
-        parts = [paragraph(f"There is no textbook picture: {error}")]
-    try:
-        graph = figure(viz.draw(cell, x, state).svg())
-    except TinygradRNNError as error:
-        return [*parts, paragraph(f"There is no picture of the graph: {error}")]
-    summary = "<summary>Its graph, with the shapes for one row</summary>"
-    return [*parts, Html(f"<details>{summary}{graph}</details>")]
+    """Return the cell as a textbook draws it."""
+    return [textbook(viz.draw_cell(cell, x, cell.initial_state(1)).svg())]
+
+
+def _graph(cell: Cell, x: Any) -> list[Html]:
+    """Return the graph of a step, folded away."""
+    graph = figure(viz.draw(cell, x, cell.initial_state(1)).svg())
+    return [Html(f"<details><summary>Its graph, with the shapes for one row</summary>{graph}</details>")]
 
 
 def _equations(cell: Cell, x: Any) -> list[Html]:
-    try:
-        latex = viz.latex(cell, x, cell.initial_state(1))
-    except TinygradRNNError as error:
-        return [paragraph(f"There are no equations: {error}")]
+    latex = viz.latex(cell, x, cell.initial_state(1))
     title = heading("Equations, forward and backward")
     try:
         from latex2mathml.converter import convert  # an extra, imported where it is used

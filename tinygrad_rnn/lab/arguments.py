@@ -1,8 +1,9 @@
-"""Lists and arguments as they are written on a command line."""
+"""Lists, calls and arguments as they are written on a command line."""
 
 from __future__ import annotations
 
 import ast
+import re
 from typing import Any
 
 from ..core.errors import ConfigError
@@ -29,6 +30,41 @@ def keywords(text: str) -> dict[str, Any]:
         except (ValueError, SyntaxError):
             found[name.strip()] = value.strip()
     return found
+
+
+def called(text: str) -> tuple[str, dict[str, Any]] | None:
+    """Return the name and the arguments of "NAME", "NAME(name=value,…)" or "FILE.py:NAME(name=value,…)".
+
+    Returns:
+        None where the text is of no such form.
+
+    Raises:
+        ConfigError: if an argument is not of the form name=value.
+
+    Example:
+        >>> from tinygrad_rnn.lab.arguments import called
+        >>> called("my_cell.py:Mine(bias=False)"), called("lstm"), called("(")
+        (('my_cell.py:Mine', {'bias': False}), ('lstm', {}), None)
+    """
+    matched = re.fullmatch(r"(?P<name>(?:[^()]+:)?[\w-]+)(?:\((?P<arguments>.*)\))?", text)
+    return (matched["name"], keywords(matched["arguments"] or "")) if matched else None
+
+
+def numbers(text: str) -> list[float]:
+    """Return the numbers of "0.01,0.1".
+
+    Raises:
+        ConfigError: if a part is no number.
+
+    Example:
+        >>> from tinygrad_rnn.lab.arguments import numbers
+        >>> numbers("0.003, 1e-2")
+        [0.003, 0.01]
+    """
+    try:
+        return [float(part) for part in split_at_commas(text)]
+    except ValueError:
+        raise ConfigError(f"{text!r} are no numbers; write them with commas between, such as 0.003,0.01") from None
 
 
 def split_at_commas(text: str) -> list[str]:

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import CellError
+from ..core.errors import CellError, ConfigError
 from ..nn import Cell
 from ..train.cells import BUILT_IN, built_in
 from ..train.user_files import CELL, import_class, where
+from .arguments import called
 
 
 def _arguments(made: Callable[..., Any]) -> list[str]:
@@ -68,8 +69,8 @@ class Contestant:
             file = Path(self.source.rpartition(":")[0])
             given = ", ".join([str(features), *(f"{name}={value!r}" for name, value in options.items())])
             raise CellError(
-                f"{self.label}({given}) failed: {where(error, file)}; write def __init__(self, input_size, "
-                "hidden_size), and give other arguments by --init name=value"
+                f"{self.make.__name__}({given}) failed: {where(error, file)}; write def __init__(self, input_size, "
+                "hidden_size), and give other arguments by their names, as FILE.py:CLASS(name=value)"
             ) from error
         if not isinstance(cell, Cell):
             raise CellError(f"{self.label} made a {type(cell).__name__}; write `class {self.label}(nn.Cell)`")
@@ -80,35 +81,61 @@ def contestant(cell: str | type[Cell], options: Mapping[str, Any] | None = None)
     """Return a cell that takes part, by its name or class.
 
     Args:
-        cell: a cell of `nn` such as "lstm" or "peephole-lstm", "FILE.py:CLASS", "MODULE:CLASS", or a class of
-            `nn.Cell`.
-        options: arguments of the class; a `hidden_size` that is missing is 32.
+        cell: a cell of `nn` such as "lstm" or "peephole-lstm", "FILE.py:CLASS", "MODULE:CLASS", each with arguments
+            or without, as "rnn(nonlinearity=relu)"; or a class of `nn.Cell`.
+        options: more arguments of the class; a `hidden_size` that is missing is 32.
 
     Raises:
-        ConfigError, CellError: if there is no such cell.
+        ConfigError, CellError: if there is no such cell, or an argument is given twice.
 
     Example:
         >>> from tinygrad_rnn.lab.contestants import contestant
         >>> contestant("gru", {"hidden_size": 8})
         Contestant(label='GRU', source='gru', options={'hidden_size': 8}, own=False)
     """
-    known = built_in(cell) if isinstance(cell, str) else None
-    if known is not None:
-        made, source = BUILT_IN[known], known
-    elif isinstance(cell, str):
-        made = import_class(CELL, cell, _CHOICE)
-        file, _, name = cell.rpartition(":")
-        source = f"{Path(file).resolve()}:{name}" if file.endswith(".py") else cell
-    elif isinstance(cell, type) and issubclass(cell, Cell):
-        made, source = cell, _source_of(cell)
-    else:
-        raise CellError(f"a cell is {cell!r}; give {_CHOICE}, FILE.py:CLASS, or a class derived from nn.Cell")
+    name, written = (called(cell) or (cell, {})) if isinstance(cell, str) else (cell, {})
+    twice = written.keys() & (options or {}).keys()
+    if twice:
+        raise ConfigError(f"{', '.join(sorted(twice))} of {cell} is given twice; leave one of them out")
+    made, source = _found(name)
     own = source not in BUILT_IN
     label = made.__name__ if own else made.__name__.removesuffix("Cell")
-    given = dict(options or {})
+    shown = ", ".join(f"{key}={value}" for key, value in written.items() if key != _SIZE)
+    given = {**written, **(options or {})}
     if _SIZE not in given and _SIZE in _arguments(made):
         given[_SIZE] = _DEFAULT_SIZE
-    return Contestant(label, source, made, given, own)
+    return Contestant(f"{label}({shown})" if shown else label, source, made, given, own)
+
+
+def rival(cell: str | type[Cell]) -> Contestant:
+    """Return a cell that another one is compared with, whose size is yet to be chosen.
+
+    Args:
+        cell: as `contestant` takes it.
+
+    Raises:
+        ConfigError, CellError: as `contestant` does, and if the cell comes with a size.
+    """
+    parts = called(cell) if isinstance(cell, str) else None
+    if parts and _SIZE in parts[1]:
+        raise ConfigError(
+            f"{cell} has a {_SIZE}, but that of a cell to compare with is chosen, so that it has as many parameters as "
+            "the first one; leave it out"
+        )
+    return contestant(cell)
+
+
+def _found(cell: Any) -> tuple[type[Cell], str]:
+    """Return the class of a cell, and the source by which it is found again."""
+    known = built_in(cell) if isinstance(cell, str) else None
+    if known is not None:
+        return BUILT_IN[known], known
+    if isinstance(cell, str):
+        file, _, name = cell.rpartition(":")
+        return import_class(CELL, cell, _CHOICE), f"{Path(file).resolve()}:{name}" if file.endswith(".py") else cell
+    if isinstance(cell, type) and issubclass(cell, Cell):
+        return cell, _source_of(cell)
+    raise CellError(f"a cell is {cell!r}; give {_CHOICE}, FILE.py:CLASS, or a class derived from nn.Cell")
 
 
 def distinct(contestants: Sequence[Contestant]) -> list[Contestant]:

@@ -11,17 +11,18 @@ from typing import Any
 
 from ..core.errors import CheckpointError, ConfigError
 from ..train.files import replace
+from .contestants import Contestant
 from .jobs import Job, Result
-from .plan import Settings
+from .plan import Settings, duration
 
-_PLAN = "plan.json"
+_PLAN, _FILES = "plan.json", "files"
 
 
 class Folder:
     """Where a study keeps what it has, so that it can go on after it was stopped.
 
     Args:
-        path: of the folder; it is made where it is missing.
+        path: of the folder; it is made when the first file is written.
 
     Raises:
         ConfigError: if it is no folder.
@@ -31,24 +32,31 @@ class Folder:
         self.path = path
         if path.exists() and not path.is_dir():
             raise ConfigError(f"{path} is a file; give a folder for the report")
-        (path / "results").mkdir(parents=True, exist_ok=True)
 
     def plan(self, settings: Settings) -> dict[str, Any] | None:
         """Return the plan of an earlier run with these settings; None where there is none yet.
 
         Raises:
-            ConfigError: if the folder holds a study with other settings.
+            ConfigError: if the folder holds a study with other settings, or of files that have changed.
         """
         found = self._read(self.path / _PLAN)
         if found is None:
             return None
-        asked = fingerprint(settings)
+        asked, begun = fingerprint(settings), found["settings"]
+        if begun.keys() != asked.keys():
+            raise ConfigError(f"{self.path} holds a study of another version of the lab; give another folder")
         for name, value in asked.items():
-            if found["settings"].get(name) != value:
+            if name != _FILES and begun[name] != value:
                 raise ConfigError(
-                    f"{self.path} holds another study: its {name} are {found['settings'].get(name)}, not {value}; "
+                    f"{self.path} holds another study: its {name} are {begun[name]}, not {value}; "
                     "give another folder, or what it was begun with"
                 )
+        changed = [file for file, digest in asked[_FILES].items() if begun[_FILES].get(file) != digest]
+        if changed:
+            raise ConfigError(
+                f"{self.path} holds a study of {', '.join(changed)} as it was before it was changed; give another "
+                "folder, so that the study begins anew"
+            )
         plan: dict[str, Any] = found["plan"]
         return plan
 
@@ -66,11 +74,15 @@ class Folder:
 
     def keep(self, job: Job, result: Result) -> None:
         """Write the result of a job down."""
-        replace(self._file(job), as_bytes({"job": job.message(), "result": result}))
+        self._write(self._file(job), as_bytes({"job": job.message(), "result": result}))
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file of the report."""
-        replace(self.path / name, data)
+        self._write(self.path / name, data)
+
+    def _write(self, path: Path, data: bytes) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace(path, data)
 
     def _file(self, job: Job) -> Path:
         return self.path / "results" / f"{job.name}.json"
@@ -85,17 +97,23 @@ class Folder:
 
 
 def fingerprint(settings: Settings) -> dict[str, Any]:
-    """Return what decides the results of a study, the text of the user's files included."""
-    found = {
-        "cells": [[cell.label, cell.source, dict(cell.options), _digest(cell.source)] for cell in settings.cells],
-        "tasks": [[named.source, _digest(named.source.partition("(")[0])] for named in settings.tasks],
-        "seeds": settings.seeds,
-        "learning rates": list(settings.rates),
-        "budget": settings.budget if settings.steps is None else None,
-        "steps": settings.steps,
+    """Return what decides the results of a study, in words, and digests of the user's files."""
+    cells = [f"{cell.label} ({', '.join(_in_words(cell))})" for cell in settings.cells]
+    steps = f"as many as fit {duration(settings.budget)}" if settings.steps is None else str(settings.steps)
+    named = [cell.source for cell in settings.cells] + [task.source.partition("(")[0] for task in settings.tasks]
+    sources = [source.rpartition(":")[0] for source in named]
+    return {
+        "cells": ", ".join(cells),
+        "tasks": ", ".join(task.source for task in settings.tasks),
+        "seeds": str(settings.seeds),
+        "learning rates": ", ".join(map(str, settings.rates)),
+        "steps": steps,
+        _FILES: {source: _digest(Path(source)) for source in sources if source.endswith(".py")},
     }
-    loaded: dict[str, Any] = json.loads(json.dumps(found))
-    return loaded
+
+
+def _in_words(cell: Contestant) -> list[str]:
+    return [cell.source, *(f"{name}={value!r}" for name, value in cell.options.items())]
 
 
 def as_bytes(value: Any) -> bytes:
@@ -119,7 +137,6 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def _digest(source: str) -> str | None:
-    """Return a digest of the file that a class comes from."""
-    file = Path(source.rpartition(":")[0])
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:12] if file.suffix == ".py" and file.is_file() else None
+def _digest(file: Path) -> str | None:
+    """Return a digest of a file; None where it is gone."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:12] if file.is_file() else None

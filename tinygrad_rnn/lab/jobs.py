@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import nn
 from ..core.errors import CellError
+from ..data.tasks import Batch, Task
 from ..scan import engine
-from ..train import Point, Trial, solve
+from ..train import Point, TaskModel, Trial, solve
+from ..train.chance import random_numbers_of
 from ..train.user_files import where
 from .contestants import Contestant, contestant
 from .memory import horizons
@@ -23,10 +24,11 @@ from .named_tasks import NamedTask, named_task
 
 Result = dict[str, Any]
 Progress = Callable[[float], None]
-# How often a whole trial scores the validation sequences.
-SCORINGS = 10
-_MEASURED = 0.15  # seconds that a measurement takes, at least
+_MEASURED = 0.08  # seconds that a measurement takes, at least
 _ROUNDS = 3
+_ROUNDS_OF_STEPS = 6
+_MORE = 3  # scorings
+_LEAST = 1e-6  # seconds: what a difference of two measurements is at least
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Job:
         name: of the file that its result is kept in; no two have the same.
         kind: "trial", "pace" or "speed".
         cells: that take part.
-        task: that is learnt; None for "speed".
+        task: that is learnt.
         settings: what else the function of that kind takes.
         work: seconds of one core that it is expected to take.
     """
@@ -98,7 +100,7 @@ def perform(job: Job, progress: Progress = lambda share: None) -> Result:
         >>> from tinygrad_rnn.lab.jobs import Job, perform
         >>> from tinygrad_rnn.lab.contestants import contestant
         >>> from tinygrad_rnn.lab.named_tasks import named_task
-        >>> settings = {"steps": 20, "scorings": 2, "lr": 0.01, "seed": 0, "batch_size": 4}
+        >>> settings = {"steps": 20, "scored": [10, 20], "memory": False, "lr": 0.01, "seed": 0, "batch_size": 4}
         >>> job = Job("a", "trial", (contestant("gru", {"hidden_size": 4}),), named_task("Parity(length=3)"), settings)
         >>> result = perform(job)
         >>> result["failure"], [point["step"] for point in result["curve"]]
@@ -107,14 +109,27 @@ def perform(job: Job, progress: Progress = lambda share: None) -> Result:
     try:
         return {"failure": None, **_KINDS[job.kind](job, progress, **job.settings)}
     except Exception as error:
-        sources = [cell.source for cell in job.cells] + ([job.task.source] if job.task else [])
-        files = [Path(source.rpartition(":")[0]) for source in sources]
-        told = [where(error, file) for file in files]
-        return {"failure": next((text for text in told if text.startswith("line ")), told[0])}
+        return {"failure": _told(error, *job.cells, *filter(None, [job.task]))}
 
 
-def _trial(job: Job, progress: Progress, *, steps: int, scorings: int, lr: float, seed: int, batch_size: int) -> Result:
-    """Train a cell on a task."""
+def _told(error: Exception, *whose: Contestant | NamedTask) -> str:
+    """Return an error in one line, with the line of a file of one of these that it passed through."""
+    told = [where(error, Path(one.source.partition("(")[0].rpartition(":")[0])) for one in whose]
+    return next((text for text in told if text.startswith("line ")), told[0])
+
+
+def _trial(
+    job: Job,
+    progress: Progress,
+    *,
+    steps: int,
+    scored: Sequence[int],
+    memory: bool,
+    lr: float,
+    seed: int,
+    batch_size: int,
+) -> Result:
+    """Train a cell on a task; score it after these steps, and measure its memory if that is asked for."""
     assert job.task is not None
 
     def passed(point: Point) -> None:
@@ -127,13 +142,13 @@ def _trial(job: Job, progress: Progress, *, steps: int, scorings: int, lr: float
         lr=lr,
         seed=seed,
         batch_size=batch_size,
-        scorings=scorings,
+        scorings=scored,
         progress=passed,
     )
     ended = trial.failure is None
     return {
         "failure": trial.failure,
-        "memory": horizons(job.cells[0], job.task, seed, trial.weights) if ended and scorings == SCORINGS else None,
+        "memory": horizons(job.cells[0], job.task, seed, trial.weights) if ended and memory else None,
         "parameters": trial.parameters,
         "seconds": trial.seconds,
         "best_step": _best_step(trial),
@@ -152,69 +167,116 @@ def _best_step(trial: Trial) -> int | None:
 
 
 def _pace(job: Job, progress: Progress, *, batch_size: int) -> Result:
-    """Measure how long a step of training takes, by the clock and of the processor, and what a trial needs beside."""
+    """Measure what a trial of each cell on a task takes, the cells in turn, so that what disturbs one disturbs all."""
     assert job.task is not None
-    learn = {"lr": 1e-4, "batch_size": batch_size, "scorings": 1}
+    clocks = [_Clock(cell, job.task, batch_size) for cell in job.cells]
+    for turn in range(_ROUNDS_OF_STEPS):
+        for number, clock in enumerate(clocks):
+            clock.measure()
+            progress((turn + (number + 1) / len(clocks)) / _ROUNDS_OF_STEPS)
+    return {"paces": [clock.pace() for clock in clocks]}
 
-    def timed(steps: int) -> tuple[float, float, float]:
+
+class _Clock:
+    """Measures how long steps, scorings and the rest of a trial take, until the cell fails."""
+
+    def __init__(self, cell: Contestant, named: NamedTask, batch_size: int) -> None:
+        self._cell, self._named, self._batch_size = cell, named, batch_size
+        self._failure: str | None = None
+        self._steps = 0
+        # (seconds by the clock, seconds of the processor): with one step, with more, and with more scorings.
+        self._short: list[tuple[float, float]] = []
+        self._long: list[tuple[float, float]] = []
+        self._scored: list[tuple[float, float]] = []
+        self._memory = 0.0
+
+    def measure(self) -> None:
+        """Measure once more; an exception of the cell is kept."""
+        if self._failure is not None:
+            return
+        try:
+            if not self._steps:
+                self._begin()
+            self._short.append(self._timed(1, 1)[:2])
+            self._long.append(self._timed(1 + self._steps, 1)[:2])
+            if len(self._scored) < _ROUNDS:
+                self._scored.append(self._timed(1 + _MORE, 1 + _MORE)[:2])
+        except Exception as error:
+            self._failure = _told(error, self._cell, self._named)
+
+    def pace(self) -> dict[str, Any]:
+        """Return the pace, or {"failure": what happened}."""
+        if self._failure is not None:
+            return {"failure": self._failure}
+        step = _middle(self._long, self._short) / self._steps
+        scoring = _middle(self._scored, self._short) / _MORE - step
+        # The least time of the processor is the one that was least disturbed.
+        processor = (min(cpu for _, cpu in self._long) - min(cpu for _, cpu in self._short)) / self._steps
+        rest = float(np.median([wall for wall, _ in self._short])) - step - 2 * scoring
+        return {
+            "failure": None,
+            "step": max(step, _LEAST),
+            "processor": max(processor, _LEAST),
+            "scoring": max(scoring, _LEAST),
+            "rest": max(rest, 0.0),
+            "memory": 2 * self._memory,
+        }
+
+    def _begin(self) -> None:
+        self._timed(1, 1)  # compiles
+        self._steps = 2 + math.ceil(_MEASURED / self._timed(2, 1)[2])
+        horizons(self._cell, self._named, 0, None)  # compiles
+        begun = time.perf_counter()
+        horizons(self._cell, self._named, 0, None)
+        self._memory = time.perf_counter() - begun
+
+    def _timed(self, steps: int, scorings: int) -> tuple[float, float, float]:
         wall, cpu = time.perf_counter(), time.process_time()
-        trial = solve(job.task.task, job.cells[0].build, steps=steps, **learn)  # type: ignore[union-attr, arg-type]
-        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        trial = solve(
+            self._named.task, self._cell.build, steps=steps, scorings=scorings, lr=1e-4, batch_size=self._batch_size
+        )
         if trial.failure is not None:
             raise CellError(trial.failure)
-        return wall, cpu, trial.seconds / steps
-
-    timed(1)  # compiles
-    steps = 2 + math.ceil(_MEASURED / timed(2)[2])
-    walls, cpus, rests = [], [], []
-    for _ in range(_ROUNDS):
-        short, long = timed(1), timed(1 + steps)
-        walls.append((long[0] - short[0]) / steps)
-        cpus.append((long[1] - short[1]) / steps)
-        rests.append(short[0])
-    wall, cpu = max(float(np.median(walls)), 1e-6), max(float(np.median(cpus)), 1e-6)
-    horizons(job.cells[0], job.task, 0, None)  # compiles
-    begun = time.perf_counter()
-    horizons(job.cells[0], job.task, 0, None)
-    # Beside its steps a trial draws the held-out sequences, and scores two sets of them: half of it is one scoring.
-    return {
-        "step": wall,
-        "processor": cpu,
-        "scoring": float(np.median(rests)) / 2,
-        "memory": 2 * (time.perf_counter() - begun),
-    }
+        return time.perf_counter() - wall, time.process_time() - cpu, trial.seconds / steps
 
 
-def _speed(job: Job, progress: Progress, *, engines: list[str], shape: list[int]) -> Result:
-    """Time forward and backward over a sequence, every cell on every engine in turn."""
-    length, batch, features = shape
-    x = np.random.default_rng(0).standard_normal((length, batch, features), np.float32)
-    runs: dict[tuple[str, str], Callable[[], None]] = {}
-    for cell in job.cells:
-        layer = nn.Recurrent(cell.build(features))
+def _middle(more: Sequence[tuple[float, float]], less: Sequence[tuple[float, float]]) -> float:
+    """Return by how many seconds of the clock one measurement takes longer than another, the median of the rounds."""
+    return float(np.median([one[0] - other[0] for one, other in zip(more, less, strict=False)]))
+
+
+def _speed(job: Job, progress: Progress, *, engines: list[str], batch_size: int) -> Result:
+    """Time forward and backward of what is trained on a task, every cell on every engine in turn."""
+    assert job.task is not None
+    batch = next(job.task.task.batches(batch_size, 0))
+    runs: dict[tuple[int, str], Callable[[], None]] = {}
+    for number, cell in enumerate(job.cells):
+        with random_numbers_of(0):
+            model = TaskModel(job.task.task, cell.build)
         for name in engines:
-            runs[cell.label, name] = _forward_and_backward(layer, x, name)
+            runs[number, name] = _forward_and_backward(job.task.task, model, batch, name)
     found: dict[str, dict[str, Any]] = {cell.label: {} for cell in job.cells}
-    times: dict[tuple[str, str], list[float]] = {}
+    times: dict[tuple[int, str], list[float]] = {}
     for turn in range(_ROUNDS + 1):
-        for number, (key, run) in enumerate(runs.items()):
+        for done, (key, run) in enumerate(runs.items(), start=1):
             if key in times or turn == 0:
                 try:
                     times.setdefault(key, []).append(_seconds(run))
                 except Exception as error:
                     times.pop(key, None)
-                    found[key[0]][key[1]] = {"failure": where(error, Path(job.cells[0].source.rpartition(":")[0]))}
-            progress((turn + (number + 1) / len(runs)) / (_ROUNDS + 1))
-    for (label, name), seconds in times.items():
-        found[label][name] = {"seconds": min(seconds[1:])}  # The first one compiles.
-    return {"speed": found}
+                    cell = job.cells[key[0]]
+                    found[cell.label][key[1]] = {"failure": _told(error, cell, job.task)}
+            progress((turn + done / len(runs)) / (_ROUNDS + 1))
+    for (number, name), seconds in times.items():
+        found[job.cells[number].label][name] = {"seconds": min(seconds[1:])}  # The first one compiles.
+    return {"speed": found, "sequences": batch.rows, "steps": len(batch.x)}
 
 
-def _forward_and_backward(layer: nn.Module, x: Any, name: str) -> Callable[[], None]:
+def _forward_and_backward(task: Task, model: TaskModel, batch: Batch, name: str) -> Callable[[], None]:
     def run() -> None:
+        model.zero_grad()
         with engine(name):
-            y, _ = layer(x)
-            np.sum(y * y).backward()
+            task.loss(model(batch)[0], batch).backward()
 
     return run
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,7 @@ from ..core.errors import ConfigError
 from ..data import tasks
 from ..data.tasks import Task
 from ..train.user_files import TASK, import_class, where
-from .arguments import keywords
+from .arguments import called
 
 TASKS: dict[str, Callable[[], Task]] = {
     "adding": lambda: tasks.Adding(length=50),
@@ -98,10 +97,7 @@ def named_task(task: str | Task | type[Task]) -> NamedTask:
 
 def _parts(text: str) -> tuple[str, dict[str, Any]] | None:
     """Return name and keyword arguments of a task; None where the text names none."""
-    matched = re.fullmatch(r"(?:(?P<source>[^()]+):)?(?P<name>[\w-]+)(?:\((?P<arguments>[^()]*)\))?", text)
-    if matched is None:
+    parts = called(text)
+    if parts and ":" not in parts[0] and parts[0] not in TASKS and not isinstance(getattr(tasks, parts[0], None), type):
         return None
-    source, name = matched["source"], matched["name"]
-    if source is None and name not in TASKS and not isinstance(getattr(tasks, name, None), type):
-        return None
-    return (f"{source}:{name}" if source else name), keywords(matched["arguments"] or "")
+    return parts

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .jobs import SCORINGS, Job, Result
+from .jobs import Job, Result
 from .plan import Plan
 
 # The two questions that a study answers.
@@ -42,7 +42,7 @@ Cells = dict[tuple[int, int, int], Outcome]
 
 def at_equal_parameters(plan: Plan, results: Mapping[str, Result]) -> Cells:
     """Return the outcome of each (task, cell, seed) when every cell makes all of its steps."""
-    return {place: _chosen(plan, results, place, SCORINGS, {}) for place in _places(plan)}
+    return {place: _chosen(plan, results, place, plan.steps[place[0]], {}) for place in _places(plan)}
 
 
 def beginnings(plan: Plan, results: Mapping[str, Result]) -> list[Job]:
@@ -53,13 +53,12 @@ def beginnings(plan: Plan, results: Mapping[str, Result]) -> list[Job]:
     """
     jobs = []
     for task, cell, seed in _places(plan):
-        mark = plan.mark_at_equal_time(task, cell)
-        rate = _best_rate(plan, results, (task, cell, seed), mark)
+        until = plan.equal_time(task, cell)
+        rate = _best_rate(plan, results, (task, cell, seed), until)
         if rate is not None:
-            result = results[plan.trial(task, cell, rate, seed, SCORINGS).name]
-            job = plan.trial(task, cell, rate, seed, mark)
-            if result["best_step"] > job.settings["steps"]:
-                jobs.append(job)
+            result = results[plan.trial(task, cell, rate, seed).name]
+            if result["best_step"] > until:
+                jobs.append(plan.trial(task, cell, rate, seed, until))
     return jobs
 
 
@@ -71,7 +70,7 @@ def at_equal_time(plan: Plan, results: Mapping[str, Result], again: Mapping[str,
         results: of the trials.
         again: those of the `beginnings`.
     """
-    return {place: _chosen(plan, results, place, plan.mark_at_equal_time(*place[:2]), again) for place in _places(plan)}
+    return {place: _chosen(plan, results, place, plan.equal_time(*place[:2]), again) for place in _places(plan)}
 
 
 def _places(plan: Plan) -> list[tuple[int, int, int]]:
@@ -85,17 +84,16 @@ def _places(plan: Plan) -> list[tuple[int, int, int]]:
 
 
 def _chosen(
-    plan: Plan, results: Mapping[str, Result], place: tuple[int, int, int], mark: int, again: Mapping[str, Result]
+    plan: Plan, results: Mapping[str, Result], place: tuple[int, int, int], until: int, again: Mapping[str, Result]
 ) -> Outcome:
     task, cell, seed = place
-    rate = _best_rate(plan, results, place, mark)
+    rate = _best_rate(plan, results, place, until)
     if rate is None:
         return FAILED
-    result = results[plan.trial(task, cell, rate, seed, SCORINGS).name]
-    job = plan.trial(task, cell, rate, seed, mark)
-    curve = [point for point in result["curve"] if point["step"] <= job.settings["steps"]]
+    result = results[plan.trial(task, cell, rate, seed).name]
+    curve = [point for point in result["curve"] if point["step"] <= until]
     memory = result["memory"]
-    result = again.get(job.name, result)
+    result = again.get(plan.trial(task, cell, rate, seed, until).name, result)
     if result["failure"] is not None:
         return FAILED
     return Outcome(
@@ -108,14 +106,15 @@ def _chosen(
     )
 
 
-def _best_rate(plan: Plan, results: Mapping[str, Result], place: tuple[int, int, int], mark: int) -> int | None:
-    """Return the number of the learning rate with the least validation error up to a scoring; None if all failed."""
+def _best_rate(plan: Plan, results: Mapping[str, Result], place: tuple[int, int, int], until: int) -> int | None:
+    """Return the number of the learning rate with the least validation error up to a step; None if all failed."""
     task, cell, seed = place
     best: tuple[float, float, int] | None = None
     for rate in range(len(plan.settings.rates)):
-        result = results[plan.trial(task, cell, rate, seed, SCORINGS).name]
+        result = results[plan.trial(task, cell, rate, seed).name]
         if result["failure"] is None:
-            scored = [(number(point["error"]), number(point["loss"]), rate) for point in result["curve"][:mark]]
+            points = [point for point in result["curve"] if point["step"] <= until]
+            scored = [(number(point["error"]), number(point["loss"]), rate) for point in points]
             best = min([*scored, *([best] if best else [])])
     return best[2] if best else None
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..core.errors import ConfigError
 from .contestants import Contestant
-from .jobs import SCORINGS, Job, Result, seeded
+from .jobs import Job, Result, seeded
 from .named_tasks import NamedTask
 from .sizes import Size, count, equal_size
 from .speed import speed_job
@@ -18,6 +18,7 @@ from .statistics import LEVEL, least_seeds
 BATCH_SIZE = 32
 LEARNING_RATES = (0.003, 0.01, 0.03)
 LEAST_STEPS = 50
+_TENTHS = 10  # How often a trial scores the validation sequences at least, in equal distances.
 _USED = 0.8  # of the time; the rest is for a machine that slows down
 
 Pace = Mapping[str, float]
@@ -67,60 +68,67 @@ class Plan:
     paces: Sequence[Sequence[Pace]]
     steps: Sequence[int]
 
-    def mark_at_equal_time(self, task: int, cell: int) -> int:
-        """Return up to which scoring a cell gets as much of the processor's time as the fastest one for all of them."""
+    def equal_time(self, task: int, cell: int) -> int:
+        """Return how many steps take as much of the processor's time as all those of the fastest cell."""
         fastest = min(pace["processor"] for pace in self.paces[task])
-        return max(1, min(SCORINGS, round(SCORINGS * fastest / self.paces[task][cell]["processor"])))
+        return max(1, round(self.steps[task] * fastest / self.paces[task][cell]["processor"]))
+
+    def scored(self, task: int) -> list[int]:
+        """Return after which steps of a trial validation is scored: each tenth, and where a cell's equal time ends."""
+        steps = self.steps[task]
+        tenths = {steps // _TENTHS * (part + 1) for part in range(_TENTHS)}
+        return sorted(tenths | {self.equal_time(task, cell) for cell in range(len(self.settings.cells))})
 
     def trials(self) -> list[Job]:
         """Return the trials, those of one seed after those of another."""
         settings = self.settings
         return [
-            self.trial(task, cell, rate, seed, SCORINGS)
+            self.trial(task, cell, rate, seed)
             for seed in range(settings.seeds)
             for task in range(len(settings.tasks))
             for cell in range(len(settings.cells))
             for rate in range(len(settings.rates))
         ]
 
-    def trial(self, task: int, cell: int, rate: int, seed: int, scorings: int) -> Job:
-        """Return a trial, or its beginning up to a scoring.
+    def trial(self, task: int, cell: int, rate: int, seed: int, until: int | None = None) -> Job:
+        """Return a trial, or its beginning up to a step.
 
         Args:
             task: its number.
             cell: its number.
             rate: the learning rate's number.
             seed: of the trial, from 0.
-            scorings: after how many of all it ends.
+            until: the step after which it ends, one of `scored`; None for the whole of it.
         """
-        steps = self.steps[task] // SCORINGS * scorings
+        scored = [step for step in self.scored(task) if until is None or step <= until]
         settings = {
-            "steps": steps,
-            "scorings": scorings,
+            "steps": scored[-1],
+            "scored": scored,
+            "memory": until is None,
             "lr": self.settings.rates[rate],
             "seed": seeded(cell, seed),
             "batch_size": BATCH_SIZE,
         }
-        name = f"trial-{task}-{cell}-{rate}-{seed}" + (f"-{scorings}" if scorings < SCORINGS else "")
-        return Job(
-            name,
-            "trial",
-            (self.sizes[task][cell].contestant,),
-            self.settings.tasks[task],
-            settings,
-            _work(self.paces[task][cell], steps, scorings),
-        )
+        name = f"trial-{task}-{cell}-{rate}-{seed}" + (f"-{until}" if until is not None else "")
+        sizes, pace = self.sizes[task], self.paces[task][cell]
+        work = pace["rest"] + pace["step"] * scored[-1] + pace["scoring"] * (len(scored) + 1)
+        work += pace["memory"] if until is None else 0.0
+        return Job(name, "trial", (sizes[cell].contestant,), self.settings.tasks[task], settings, work)
+
+    def work(self, task: int) -> float:
+        """Return the seconds of one core that all trials of a task take, those made again for equal time included."""
+        settings, total = self.settings, 0.0
+        for cell in range(len(settings.cells)):
+            total += settings.seeds * len(settings.rates) * self.trial(task, cell, 0, 0).work
+            until = self.equal_time(task, cell)
+            if until < self.steps[task]:
+                total += settings.seeds * self.trial(task, cell, 0, 0, until).work
+        return total
 
     def expected(self) -> float:
         """Return how many seconds the trials and the measurement of speed are expected to take."""
-        work = [job.work for job in self.trials()]
-        work += [
-            self.settings.seeds * self.trial(task, cell, 0, 0, mark).work
-            for task in range(len(self.settings.tasks))
-            for cell in range(len(self.settings.cells))
-            if (mark := self.mark_at_equal_time(task, cell)) < SCORINGS
-        ]
-        return sum(work) / self.settings.processes + speed_job(self.sizes[0], self.settings.tasks[0]).work
+        work = sum(self.work(task) for task in range(len(self.settings.tasks)))
+        return work / self.settings.processes + speed_job(self.sizes[0], self.settings.tasks[0], BATCH_SIZE).work
 
 
 def equal_sizes(settings: Settings) -> list[list[Size]]:
@@ -134,16 +142,37 @@ def equal_sizes(settings: Settings) -> list[list[Size]]:
 
 
 def pace_jobs(settings: Settings, sizes: Sequence[Sequence[Size]]) -> list[Job]:
-    """Return the measurements that the plan is made from, tasks before cells."""
+    """Return the measurements that the plan is made from, one for each task, of all cells in turn."""
     return [
-        Job(f"pace-{t}-{c}", "pace", (size.contestant,), settings.tasks[t], {"batch_size": BATCH_SIZE}, 2.0)
-        for t, row in enumerate(sizes)
-        for c, size in enumerate(row)
+        _pace_job(f"pace-{task}", [size.contestant for size in row], settings.tasks[task])
+        for task, row in enumerate(sizes)
     ]
 
 
+def pace_jobs_apart(
+    settings: Settings, sizes: Sequence[Sequence[Size]], measured: Mapping[str, Result]
+) -> list[list[Job]]:
+    """Return, for each task whose measurement died with one of the cells, a measurement for each of them.
+
+    Args:
+        settings: of the study.
+        sizes: of the cells.
+        measured: the results of `pace_jobs`.
+    """
+    return [
+        [_pace_job(f"pace-{task}-{cell}", [size.contestant], settings.tasks[task]) for cell, size in enumerate(row)]
+        if measured[f"pace-{task}"]["failure"] is not None
+        else []
+        for task, row in enumerate(sizes)
+    ]
+
+
+def _pace_job(name: str, cells: Sequence[Contestant], named: NamedTask) -> Job:
+    return Job(name, "pace", tuple(cells), named, {"batch_size": BATCH_SIZE}, 2.0 * len(cells))
+
+
 def paces_of(settings: Settings, measured: Mapping[str, Result]) -> list[list[Pace]]:
-    """Return the paces out of the results of `pace_jobs`.
+    """Return the paces out of the results of `pace_jobs` and `pace_jobs_apart`.
 
     Where the measurement of a cell failed, its trials will too and are told then; it counts as the slowest of the
     others on that task.
@@ -157,7 +186,10 @@ def paces_of(settings: Settings, measured: Mapping[str, Result]) -> list[list[Pa
     """
     paces: list[list[Pace]] = []
     for task, named in enumerate(settings.tasks):
-        found = [measured[f"pace-{task}-{cell}"] for cell in range(len(settings.cells))]
+        found: list[Result] = measured[f"pace-{task}"].get("paces", [])
+        if not found:
+            apart = [measured[f"pace-{task}-{cell}"] for cell in range(len(settings.cells))]
+            found = [result["paces"][0] if result["failure"] is None else result for result in apart]
         ended = [result for result in found if result["failure"] is None]
         if not ended:
             raise ConfigError(f"no cell can be trained on {named.label}: {found[0]['failure']}")
@@ -171,6 +203,8 @@ def made(
 ) -> Plan:
     """Return the plan that fits the budget: each task gets the same time, each cell on it the same number of steps.
 
+    A task that cannot make 50 steps in its share gets as much as it needs for them; the others share the rest.
+
     Args:
         settings: what is asked for.
         sizes: of the cells.
@@ -180,24 +214,28 @@ def made(
     Raises:
         ConfigError: if the budget is too short for trials of 50 steps; it says which one is not.
     """
+    tasks = range(len(settings.tasks))
     if settings.steps is not None:
-        steps = math.ceil(settings.steps / SCORINGS) * SCORINGS
-        return Plan(settings, sizes, paces, [steps] * len(settings.tasks))
-    least = Plan(settings, sizes, paces, [LEAST_STEPS] * len(settings.tasks))
-    timing = speed_job(sizes[0], settings.tasks[0]).work
-    room = settings.budget - gone - timing
-    steps_of_tasks = []
-    for task in range(len(settings.tasks)):
-        one, two = (_task_work(settings, sizes, paces, task, steps) for steps in (SCORINGS, 2 * SCORINGS))
-        share = _USED * room * settings.processes / len(settings.tasks)
-        steps_of_tasks.append(SCORINGS * (1 + math.floor((share - one) / (two - one))))
-    if min(steps_of_tasks) < LEAST_STEPS:
-        works = [_task_work(settings, sizes, paces, task, LEAST_STEPS) for task in range(len(settings.tasks))]
-        needed = gone + timing + max(works) * len(works) / settings.processes / _USED
+        return Plan(settings, sizes, paces, [math.ceil(settings.steps / _TENTHS) * _TENTHS for _ in tasks])
+    least, more = (Plan(settings, sizes, paces, [steps for _ in tasks]) for steps in (LEAST_STEPS, 10 * LEAST_STEPS))
+    works = [least.work(task) for task in tasks]
+    timing = speed_job(sizes[0], settings.tasks[0], BATCH_SIZE).work
+    there = _USED * (settings.budget - gone - timing) * settings.processes
+    if sum(works) > there:
+        needed = gone + timing + sum(works) / settings.processes / _USED
         raise ConfigError(
             f"the budget of {duration(settings.budget)} is too short for {len(least.trials())} trials of "
             f"{LEAST_STEPS} steps; give {duration(1.2 * needed)}, or fewer tasks, seeds or cells to compare with"
         )
+    rest = list(tasks)
+    while short := [task for task in rest if works[task] > there / len(rest)]:
+        there -= sum(works[task] for task in short)
+        rest = [task for task in rest if task not in short]
+    steps_of_tasks = [LEAST_STEPS for _ in tasks]
+    for task in rest:
+        a_step = (more.work(task) - works[task]) / (9 * LEAST_STEPS)
+        beyond = (there / len(rest) - works[task]) / a_step
+        steps_of_tasks[task] += _TENTHS * math.floor(beyond / _TENTHS)
     return Plan(settings, sizes, paces, steps_of_tasks)
 
 
@@ -215,7 +253,7 @@ def as_text(plan: Plan) -> str:
     for named, row in zip(settings.tasks, plan.sizes, strict=True):
         lines.append(f"  {named.label}: " + "; ".join(size_in_words(size) for size in row))
     for task, (named, steps) in enumerate(zip(settings.tasks, plan.steps, strict=True)):
-        marks = [plan.mark_at_equal_time(task, cell) * steps // SCORINGS for cell in range(len(settings.cells))]
+        marks = [plan.equal_time(task, cell) for cell in range(len(settings.cells))]
         at_equal_time = ", ".join(f"{cell.label} {mark:,}" for cell, mark in zip(settings.cells, marks, strict=True))
         lines.append(
             f"  {named.label}: {steps:,} steps of {BATCH_SIZE} sequences; as many as take equal time: {at_equal_time}"
@@ -264,25 +302,6 @@ def _several(number: int, what: str) -> str:
     return f"{number} {what}{'s' * (number != 1)}"
 
 
-def _task_work(
-    settings: Settings, sizes: Sequence[Sequence[Size]], paces: Sequence[Sequence[Pace]], task: int, steps: int
-) -> float:
-    """Return the seconds of one core that all trials of a task take, those at equal time included."""
-    plan = Plan(settings, sizes, paces, [steps] * len(settings.tasks))
-    total = 0.0
-    for cell, pace in enumerate(paces[task]):
-        mark = plan.mark_at_equal_time(task, cell)
-        total += settings.seeds * len(settings.rates) * _work(pace, steps, SCORINGS)
-        if mark < SCORINGS:
-            total += settings.seeds * _work(pace, steps // SCORINGS * mark, mark)
-    return total
-
-
-def _work(pace: Pace, steps: int, scorings: int) -> float:
-    memory = pace["memory"] if scorings == SCORINGS else 0.0
-    return pace["step"] * steps + pace["scoring"] * (scorings + 1) + memory
-
-
 def as_json(plan: Plan) -> dict[str, Any]:
     """Return what a study needs to go on with this plan."""
     return {"steps": list(plan.steps), "paces": [[dict(pace) for pace in row] for row in plan.paces]}
@@ -298,6 +317,7 @@ __all__ = [
     "equal_sizes",
     "made",
     "pace_jobs",
+    "pace_jobs_apart",
     "paces_of",
     "power_in_words",
     "size_in_words",

@@ -58,7 +58,7 @@ def report_page(plan: Plan, rows: Rows, outcomes: Mapping[str, Cells], verdict: 
             ),
             *_question(plan, rows, outcomes[TIME], TIME),
         ],
-        "Learning rates": _rates(plan, rows, outcomes[PARAMETERS]),
+        "Learning rates": _rates(rows),
         "Memory": _memory(plan, rows, outcomes[PARAMETERS]),
         "Speed": _speed(rows),
         "Trials that failed": _failures(rows),
@@ -173,25 +173,21 @@ def _baseline(plan: Plan, task: int) -> tuple[str, float] | None:
         return None
 
 
-def _rates(plan: Plan, rows: Rows, cells: Cells) -> list[Html]:
+def _rates(rows: Rows) -> list[Html]:
     """Return how often each learning rate was chosen, and a word where the grid ends too early."""
-    settings, lines = plan.settings, []
-    edges: dict[str, list[str]] = {}
-    for t, named in enumerate(settings.tasks):
-        for c, cell in enumerate(settings.cells):
-            chosen = [outcome.rate for (task, one, _), outcome in cells.items() if (task, one) == (t, c)]
-            counted = [chosen.count(rate) for rate in settings.rates]
-            lines.append(f"{named.label:<18} {cell.label:<18} " + " ".join(f"{number:>8}" for number in counted))
-            for end, word in ((0, "least"), (-1, "greatest")):
-                if len(counted) > 1 and 2 * counted[end] > len(chosen):
-                    edges.setdefault(word, []).append(f"{cell.label} on {named.label}")
-    head = f"{'':<37} " + " ".join(f"{rate:>8g}" for rate in settings.rates)
-    found = [paragraph("How many seeds chose each learning rate:"), preformatted("\n".join([head, *lines]))]
-    for word, places in edges.items():
-        found.append(
-            paragraph(f"The {word} one won in most seeds of {', '.join(places)}: others beyond it may be better.")
-        )
-    return found
+    columns = [
+        Column("question", lambda row: row["question"]),
+        Column("task", lambda row: row["task"]),
+        Column("cell", lambda row: row["cell"]),
+        Column("learning rate", lambda row: row["learning_rate"]),
+        Column("seeds that chose it", lambda row: row["value"]),
+        Column("", lambda row: row["answer"]),
+    ]
+    words = (
+        "Where most seeds chose the least or the greatest one, others beyond it may be better: give them with "
+        "--learning-rates."
+    )
+    return [paragraph(words), table([row for row in rows.all(table="rate") if row["value"]], columns)]
 
 
 def _memory(plan: Plan, rows: Rows, cells: Cells) -> list[Html]:
@@ -220,7 +216,7 @@ def _memory(plan: Plan, rows: Rows, cells: Cells) -> list[Html]:
     ]
     words = (
         "How large the gradient of an output by the input so many steps before is, relative to the greatest; the reach "
-        "is the last lag at which it is 1 % or more."
+        "is the last lag at which it is 1 % or more. No lag is greater than the sequences are long."
     )
     return [paragraph(words), table(rows.all(table="memory"), columns), side_by_side(pictures)]
 
@@ -234,8 +230,10 @@ def _speed(rows: Rows) -> list[Html]:
         found = {row["cell"]: row["value"] for row in timed if row["measure"] == engine}
         return {label: None if found.get(label) is None else 1000 * found[label] for label in labels}
 
-    bars = charts.bars("Forward and backward on one core", {engine: of(engine) for engine in engines}, "ms")
+    title = f"Forward and backward of a batch of {timed[0]['task']}, on one core"
+    bars = charts.bars(title, {engine: of(engine) for engine in engines}, "ms")
     columns = [
+        Column("task", lambda row: row["task"]),
         Column("cell", lambda row: row["cell"]),
         Column("engine", lambda row: row["measure"]),
         Column("seconds", lambda row: row["value"]),

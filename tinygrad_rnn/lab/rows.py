@@ -41,6 +41,8 @@ COLUMNS = (
 Row = dict[str, Any]
 # Of a cell whose errors are those of a trivial predictor.
 NOTHING = "learnt nothing"
+# Of a learning rate that most seeds chose, and beyond which none was tried.
+LEAST, GREATEST = "most, and the least of the grid", "most, and the greatest of the grid"
 
 
 class Rows:
@@ -175,6 +177,30 @@ def add_outcomes(rows: Rows, plan: Plan, cells: Cells, question: str) -> None:
         )
 
 
+def add_rates(rows: Rows, plan: Plan, cells: Cells, question: str) -> None:
+    """Add how many seeds of each cell and task chose each learning rate, and where the grid ends too early."""
+    settings = plan.settings
+    grid = sorted(settings.rates)
+    for task, named in enumerate(settings.tasks):
+        for cell, one in enumerate(settings.cells):
+            chosen = [cells[task, cell, seed].rate for seed in range(settings.seeds)]
+            for rate in grid:
+                number = chosen.count(rate)
+                most = len(grid) > 1 and 2 * number > len(chosen)
+                end = {grid[0]: LEAST, grid[-1]: GREATEST}.get(rate, "") if most else ""
+                rows.add(
+                    table="rate",
+                    question=question,
+                    task=named.label,
+                    cell=one.label,
+                    measure="seeds that chose it",
+                    learning_rate=rate,
+                    value=number,
+                    high=len(chosen),
+                    answer=end,
+                )
+
+
 def add_ranking(rows: Rows, plan: Plan, standings: list[Standing], comparisons: list[Comparison]) -> None:
     """Add the places and the comparisons of one question."""
     settings, question = plan.settings, standings[0].question
@@ -255,33 +281,47 @@ def add_memory(rows: Rows, plan: Plan, cells: Cells) -> None:
     for task, named in enumerate(plan.settings.tasks):
         for cell, one in enumerate(plan.settings.cells):
             for moment in MOMENTS:
-                reaches = [
-                    outcome.memory[moment]["reach"]
+                found = [
+                    outcome.memory[moment]
                     for (of_task, of_cell, _), outcome in cells.items()
                     if (of_task, of_cell) == (task, cell) and outcome.memory is not None
                 ]
+                reaches = [memory["reach"] for memory in found]
                 if reaches:
+                    greatest = len(found[0]["horizon"]) - 1
                     rows.add(
                         table="memory",
                         task=named.label,
                         cell=one.label,
                         measure=moment,
+                        steps=greatest,
                         value=float(np.median(reaches)),
                         low=min(reaches),
                         high=max(reaches),
-                        note="steps back to which the gradient of an output by the input is 1 % of the greatest",
+                        note="steps back to which the gradient of an output by the input is 1 % of the greatest; "
+                        f"no more than {greatest} were there",
                     )
 
 
-def add_speed(rows: Rows, speed: Mapping[str, Mapping[str, Any]], shape: list[int]) -> None:
-    """Add the time of forward and backward of each cell on each engine."""
-    length, batch, features = shape
-    note = f"forward and backward, {length} steps, {batch} rows, {features} features, one core"
-    for label, engines in speed.items():
+def add_speed(rows: Rows, first: str, task: str, timed: Result) -> None:
+    """Add the time of forward and backward of each cell on each engine.
+
+    Args:
+        rows: gets them.
+        first: the label of the cell that the report is about.
+        task: the label of the task that was timed.
+        timed: the result of `speed_job`.
+    """
+    common = {"table": "speed", "task": task}
+    if timed["failure"] is not None:
+        rows.add(**common, cell=first, measure="every engine", value=None, answer="failed", note=timed["failure"])
+        return
+    note = f"forward and backward of {timed['sequences']} sequences of {timed['steps']} steps on one core"
+    for label, engines in timed["speed"].items():
         for engine, found in engines.items():
             failure = found.get("failure")
             rows.add(
-                table="speed",
+                **common,
                 cell=label,
                 measure=engine,
                 value=found.get("seconds"),
@@ -299,6 +339,7 @@ __all__ = [
     "add_memory",
     "add_outcomes",
     "add_ranking",
+    "add_rates",
     "add_sizes",
     "add_speed",
     "add_trials",

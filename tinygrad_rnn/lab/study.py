@@ -15,16 +15,27 @@ from ..data.tasks import Task
 from ..nn import Cell
 from . import plan as planning
 from .comparison import comparisons, standings
-from .contestants import Contestant, contestant, distinct
+from .contestants import contestant, distinct, rival
 from .counting import counts
 from .folder import Folder, as_bytes
-from .jobs import Result
+from .jobs import Job, Result
 from .named_tasks import named_task
 from .outcomes import QUESTIONS, at_equal_parameters, at_equal_time, beginnings
-from .plan import LEARNING_RATES, Plan, Settings
+from .plan import BATCH_SIZE, LEARNING_RATES, Plan, Settings
 from .processes import WORKING
 from .report import report_page
-from .rows import Rows, add_checks, add_counts, add_memory, add_outcomes, add_ranking, add_sizes, add_speed, add_trials
+from .rows import (
+    Rows,
+    add_checks,
+    add_counts,
+    add_memory,
+    add_outcomes,
+    add_ranking,
+    add_rates,
+    add_sizes,
+    add_speed,
+    add_trials,
+)
 from .speed import speed_job
 from .subject import Checked, checked
 from .summary import summary
@@ -84,9 +95,9 @@ def run(
 
     Args:
         cell: "my_cell.py:MyCell" or a class derived from `nn.Cell`.
-        init: arguments of the class beside the number of input features; `hidden_size` is 32 where it is missing.
-        against: cells to compare with: "lstm", "gru", "rnn", "FILE.py:CLASS" or classes. They get the `hidden_size`
-            with which they have as many parameters.
+        init: its arguments beside the number of input features; `hidden_size` is 32 where it is missing.
+        against: cells to compare with: names as "lstm", "FILE.py:CLASS", both with arguments or without, as
+            "rnn(nonlinearity=relu)"; or classes. They get the `hidden_size` with which they have as many parameters.
         tasks: what is learnt: names such as "adding" and "Adding(length=20)", "FILE.py:CLASS", or tasks.
         budget: seconds that all of it may take, or "90s", "10m", "1h".
         seeds: trials of each cell on each task with each learning rate, 2 or more.
@@ -114,18 +125,21 @@ def run(
         raise ConfigError('lab.run() while a file is imported; write it under if __name__ == "__main__":')
     begun = time.monotonic()
     settings = _settings(cell, init, against, tasks, budget, seeds, jobs, steps, learning_rates)
+    for one in settings.cells:
+        one.build(settings.tasks[0].task.input_size)  # What it is refused for is told of the size that was asked for.
     found = {one.label: checked(one) for one in settings.cells if one.own}
     folder = Folder(Path(out) if out is not None else next_folder())
     before = folder.plan(settings)
     for label, report in found.items():
         passed = sum(result.outcome == "pass" for result in report.results)
         say(f"{label}: {passed} of {len(report.results)} checks passed, none failed")
-    plan = _plan(settings, folder, before, begun, say)
+    plan = _plan(settings, before, begun, say)
+    folder.keep_plan(settings, planning.as_json(plan))
     say(planning.as_text(plan))
     say(f"The folder is {folder.path}")
     results = carry_out(plan.trials(), folder, settings.processes, "trials", say)
     again = carry_out(beginnings(plan, results), folder, settings.processes, "trials at equal time", say)
-    speed = speed_job(plan.sizes[0], settings.tasks[0])
+    speed = speed_job(plan.sizes[0], settings.tasks[0], BATCH_SIZE)
     timed = carry_out([speed], folder, 1, "measurements of speed", say)[speed.name]
     return _report(plan, folder, found, results, again, timed)
 
@@ -149,8 +163,7 @@ def _settings(
             raise ConfigError(f"{name} is {given!r}; give a list with one or more")
     if not all(0 < rate < float("inf") for rate in learning_rates) or len(set(learning_rates)) < len(learning_rates):
         raise ConfigError(f"learning_rates are {list(learning_rates)!r}; give different ones, each above 0")
-    first = contestant(cell, init)
-    others: list[Contestant] = [contestant(other) for other in against]
+    first, others = contestant(cell, init), [rival(other) for other in against]
     named = [named_task(task) for task in tasks]
     if len({task.label for task in named}) < len(named):
         raise ConfigError(f"tasks are {', '.join(task.label for task in named)}; give each of them once")
@@ -165,17 +178,21 @@ def _settings(
     )
 
 
-def _plan(settings: Settings, folder: Folder, before: Mapping[str, Any] | None, begun: float, say: Say) -> Plan:
+def _plan(settings: Settings, before: Mapping[str, Any] | None, begun: float, say: Say) -> Plan:
     """Return the plan of an earlier run, or measure and make one."""
     sizes = planning.equal_sizes(settings)
     if before is not None:
         return Plan(settings, sizes, before["paces"], before["steps"])
-    jobs = planning.pace_jobs(settings, sizes)
-    say(f"Measuring how long a step takes: {len(jobs)} pairs of a cell and a task")
-    measured = carry_out(jobs, folder, settings.processes, "measurements", lambda line: None)
-    plan = planning.made(settings, sizes, planning.paces_of(settings, measured), time.monotonic() - begun)
-    folder.keep_plan(settings, planning.as_json(plan))
-    return plan
+    pairs = len(settings.cells) * len(settings.tasks)
+    say(f"Measuring how long a step takes: {pairs} pairs of a cell and a task")
+    measured = _measured(planning.pace_jobs(settings, sizes), settings)
+    for jobs in planning.pace_jobs_apart(settings, sizes, measured):
+        measured |= _measured(jobs, settings)
+    return planning.made(settings, sizes, planning.paces_of(settings, measured), time.monotonic() - begun)
+
+
+def _measured(jobs: Sequence[Job], settings: Settings) -> dict[str, Result]:
+    return carry_out(jobs, None, settings.processes, "measurements", lambda line: None)
 
 
 def _report(
@@ -199,10 +216,10 @@ def _report(
     )
     for question, cells in outcomes.items():
         add_outcomes(rows, plan, cells, question)
+        add_rates(rows, plan, cells, question)
         add_ranking(rows, plan, standings(settings, cells, question), comparisons(settings, cells, question))
     add_memory(rows, plan, outcomes[QUESTIONS[0]])
-    job = speed_job(plan.sizes[0], settings.tasks[0])
-    add_speed(rows, timed.get("speed", {}), job.settings["shape"])
+    add_speed(rows, settings.cells[0].label, settings.tasks[0].label, timed)
     sentences = verdict(rows, settings.cells[0].label)
     text = summary(rows, plan, sentences)
     folder.write("report.csv", rows.csv().encode())

@@ -32,8 +32,8 @@ def summary(rows: Rows, plan: Plan, sentences: Sequence[Sentence]) -> str:
             table.append([named.label, *(f"{short(row['value'])} ({row['answer'].split()[1]})" for row in found)])
         lines += columns(table)
         lines += [f"  {_compared(row)}" for row in rows.all(table="comparison", question=question)]
-    lines += ["", "Milliseconds of forward and backward, on one core"]
     timed = rows.all(table="speed")
+    lines += ["", f"Milliseconds of forward and backward of a batch of {timed[0]['task']}, on one core"]
     engines = list(dict.fromkeys(row["measure"] for row in timed))
     table = [["", *engines]]
     for label in dict.fromkeys(row["cell"] for row in timed):
@@ -41,7 +41,9 @@ def summary(rows: Rows, plan: Plan, sentences: Sequence[Sentence]) -> str:
         table.append([label, *("failed" if times[e] is None else f"{1000 * times[e]:.2f}" for e in engines)])
     lines += [*columns(table), "", "Verdict"]
     for number, sentence in enumerate(sentences, start=1):
-        lines += textwrap.wrap(str(sentence), WIDTH, initial_indent=f"{number}. ", subsequent_indent="   ")
+        lines += textwrap.wrap(
+            str(sentence), WIDTH, break_on_hyphens=False, initial_indent=f"{number}. ", subsequent_indent="   "
+        )
     return "\n".join(lines)
 
 

@@ -17,28 +17,29 @@ Say = Callable[[str], None]
 _NEAREST, _FARTHEST = 5.0, 60.0  # seconds between two lines of progress
 
 
-def carry_out(jobs: Sequence[Job], folder: Folder, processes: int, what: str, say: Say) -> dict[str, Result]:
+def carry_out(jobs: Sequence[Job], folder: Folder | None, processes: int, what: str, say: Say) -> dict[str, Result]:
     """Return the results of jobs by their names; each is written down as soon as it is there.
 
     Args:
         jobs: what is to be done; those whose results the folder holds are not done again.
-        folder: of the study.
+        folder: of the study; None to write nothing down.
         processes: how many at a time.
         what: the jobs are called, such as "trials".
         say: prints a line.
     """
-    found = {job.name: result for job in jobs if (result := folder.result(job)) is not None}
+    found = {job.name: result for job in jobs if folder and (result := folder.result(job)) is not None}
     missing = [job for job in jobs if job.name not in found]
     if found and missing:
         say(f"{len(found)} of {len(jobs)} {what} are there already.")
     with _Meter(missing, what, say) as meter:
         for event in done(missing, processes) if missing else ():
             if event.result is not None:
-                folder.keep(event.job, event.result)
+                if folder:
+                    folder.keep(event.job, event.result)
                 found[event.job.name] = event.result
             meter.hear(event.job, event.share, event.result)
     # What was read has null for what is not finite, and so has what was just worked for.
-    return {job.name: folder.result(job) or found[job.name] for job in jobs}
+    return {job.name: (folder and folder.result(job)) or found[job.name] for job in jobs}
 
 
 class _Meter:

@@ -9,7 +9,7 @@ from typing import Any
 from .comparison import BETTER, LITTLE, NEITHER, SAME, UNKNOWN, WORSE
 from .memory import MOMENTS
 from .outcomes import PARAMETERS, TIME
-from .rows import NOTHING, Row, Rows
+from .rows import GREATEST, LEAST, NOTHING, Row, Rows
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,17 @@ def verdict(rows: Rows, first: str) -> list[Sentence]:
 
 def _conformance(rows: Rows, first: str) -> Sentence:
     checks = rows.find(table="checks", cell=first)
-    size = rows.all(table="size", cell=first)[0]
+    sizes = rows.all(table="size", cell=first)
     warned = f", with {checks['note']}" if checks["note"] else ""
-    text = f"{first} fails none of the {checks['high']} checks of check_cell and passes {checks['value']}{warned}"
+    parameters = _joined([f"{size['value']:,} on {size['task']}" for size in sizes])
     trials = rows.find(table="trials")
     failed = [row["row"] for row in rows.all(table="trial", answer="failed")]
-    text += f", has {size['value']:,} parameters, and {trials['value']} of {trials['high']} trials of the study ended"
-    return Sentence(text, (checks["row"], size["row"], trials["row"], *failed[:3]))
+    text = (
+        f"{first} fails none of the {checks['high']} checks of check_cell and passes {checks['value']}{warned}; its "
+        f"parameters, with the read-out's, are {parameters}; {trials['value']} of {trials['high']} trials of the study "
+        "ended"
+    )
+    return Sentence(text, (checks["row"], *(size["row"] for size in sizes), trials["row"], *failed[:3]))
 
 
 def _ranking(rows: Rows, first: str, question: str, opening: str) -> Sentence:
@@ -62,32 +66,44 @@ def _ranking(rows: Rows, first: str, question: str, opening: str) -> Sentence:
     parts = []
     ways: list[tuple[str, str]] = [
         (BETTER, "better than {}"),
+        (f"{BETTER}, {LITTLE}", "better, but " + LITTLE + ", than {}"),
         (WORSE, "worse than {}"),
+        (f"{WORSE}, {LITTLE}", "worse, but " + LITTLE + ", than {}"),
         (SAME, "not different from {}"),
         (UNKNOWN, "not to be told from {} yet"),
         (NEITHER, "as unable to end a trial as {}"),
     ]
     for answer, words in ways:
-        matching = [row for row in found if row["answer"].split(",")[0] == answer]
+        matching = [row for row in found if row["answer"].split(", needs ")[0] == answer]
         if matching:
-            parts.append(words.format(_listed(matching)))
-    text = f"{opening} {first} takes {rank['answer']}: it is {_joined(parts)}"
+            parts.append(words.format(_by_cell(matching, "against")))
+    text = f"{opening} {first} takes {rank['answer']}: it is {'; '.join(parts)}"
     idle = [row for row in rows.all(table="standing", question=question) if row["answer"].endswith(NOTHING)]
-    cells: dict[str, list[str]] = {}
-    for row in idle:
-        cells.setdefault(row["cell"], []).append(row["task"])
     if idle:
-        text += f"; of these, {_joined([f'{cell} {NOTHING} of {_joined(tasks)}' for cell, tasks in cells.items()])}"
-    return Sentence(text, (rank["row"], *(row["row"] for row in (*found, *idle))))
+        text += f"; {_by_cell(idle, 'cell')} {NOTHING}"
+    ends = _ends_of_the_grid(rows, idle) if question == PARAMETERS else []
+    if ends:
+        rates: dict[float, list[Row]] = {}
+        for row in ends:
+            rates.setdefault(row["learning_rate"], []).append(row)
+        early = [f"{_by_cell(chosen, 'cell')} (most seeds chose {rate:g})" for rate, chosen in rates.items()]
+        text += f"; the grid of learning rates may end too early for {_joined(early)}"
+    return Sentence(text, (rank["row"], *(row["row"] for row in (*found, *idle, *ends))))
 
 
-def _listed(matching: Sequence[Row]) -> str:
-    """Return the others, each with the tasks: "LSTM on adding and order"."""
+def _ends_of_the_grid(rows: Rows, idle: Sequence[Row]) -> list[Row]:
+    """Return the least or greatest learning rates that most seeds chose, but for cells that learnt nothing anyway."""
+    nothing = {(row["task"], row["cell"]) for row in idle}
+    ends = [row for answer in (LEAST, GREATEST) for row in rows.all(table="rate", question=PARAMETERS, answer=answer)]
+    return [row for row in ends if (row["task"], row["cell"]) not in nothing]
+
+
+def _by_cell(matching: Sequence[Row], column: str) -> str:
+    """Return the cells of a column, each with its tasks: "LSTM on adding and order"."""
     tasks: dict[str, list[str]] = {}
     for row in matching:
-        little = f" ({LITTLE})" if row["answer"].endswith(LITTLE) else ""
-        tasks.setdefault(row["against"], []).append(row["task"] + little)
-    return _joined([f"{other} on {_joined(names)}" for other, names in tasks.items()])
+        tasks.setdefault(row[column], []).append(row["task"])
+    return _joined([f"{cell} on {_joined(names)}" for cell, names in tasks.items()])
 
 
 def _speed(rows: Rows, first: str) -> Sentence:
@@ -98,27 +114,26 @@ def _speed(rows: Rows, first: str) -> Sentence:
     best = min(mine, key=_value)
     others = [row for row in rows.all(table="speed", measure=best["measure"]) if row["cell"] != first and row["value"]]
     compared = _joined([f"{best['value'] / row['value']:.2f} times that of {row['cell']}" for row in others])
-    text = f"Its fastest engine is {best['measure']}, where forward and backward take {1000 * best['value']:.2f} ms"
+    text = f"On {best['task']} its fastest engine is {best['measure']}, with {1000 * best['value']:.2f} ms for "
+    text += best["note"]
     return Sentence(f"{text}, {compared}", (best["row"], *(row["row"] for row in others)))
 
 
 def _memory(rows: Rows, first: str) -> Sentence:
-    """Return how far back gradients reach, beside the first of the others."""
-    found = rows.all(table="memory")
-    cells = list(dict.fromkeys(row["cell"] for row in found))
-    if first not in cells:
-        return Sentence(
-            f"No trial of {first} ended, so its memory was not measured", (rows.find(table="trials")["row"],)
-        )
+    """Return how far back gradients reach on each task, beside those of the others."""
+    before, after = (rows.all(table="memory", measure=moment) for moment in MOMENTS)
     parts, cited = [], []
-    for cell in [first, *[cell for cell in cells if cell != first][:1]]:
-        reaches = []
-        for task in dict.fromkeys(row["task"] for row in found if row["cell"] == cell):
-            before, after = (rows.find(table="memory", task=task, cell=cell, measure=moment) for moment in MOMENTS)
-            reaches.append(f"{before['value']:.0f} and {after['value']:.0f} steps on {task}")
-            cited += [before["row"], after["row"]]
-        parts.append(f"of {cell} {_joined(reaches)}")
-    return Sentence(f"The gradient reaches back, before and after training: {'; '.join(parts)}", tuple(cited))
+    for mine in (row for row in after if row["cell"] == first):
+        (begun,) = (row for row in before if (row["cell"], row["task"]) == (first, mine["task"]))
+        others = [row for row in after if row["task"] == mine["task"] and row["cell"] != first]
+        beside = [f"{begun['value']:.0f} before training", *(f"{row['cell']} {row['value']:.0f}" for row in others)]
+        whole = "all " if mine["value"] == mine["steps"] else ""
+        parts.append(f"{whole}{mine['value']:.0f} steps on {mine['task']} ({'; '.join(beside)})")
+        cited += [mine["row"], begun["row"], *(row["row"] for row in others)]
+    if not parts:
+        trials = rows.find(table="trials")
+        return Sentence(f"No trial of {first} ended, so its memory was not measured", (trials["row"],))
+    return Sentence(f"After training its gradient reaches back {_joined(parts)}", tuple(cited))
 
 
 _value: Callable[[Row], Any] = lambda row: row["value"]

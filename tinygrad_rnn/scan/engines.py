@@ -7,8 +7,8 @@ import random as python_random
 import re
 import sys
 import warnings
-from collections.abc import Callable
-from contextlib import ContextDecorator
+from collections.abc import Callable, Iterator
+from contextlib import ContextDecorator, contextmanager
 from contextvars import ContextVar, Token
 from functools import partial
 from typing import Any, NamedTuple
@@ -55,6 +55,33 @@ class Engine(NamedTuple):
 
 
 _refused: set[str] = set()
+
+
+@contextmanager
+def overheard() -> Iterator[list[str]]:
+    """Gather what engines would warn of inside the block, which is not warned of; it will be outside.
+
+    Example:
+        >>> from tinygrad_rnn.scan.engines import overheard
+        >>> with overheard() as messages:
+        ...     pass
+        >>> messages
+        []
+    """
+    told, messages = set(_refused), list[str]()
+    _refused.clear()
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", EngineWarning)
+            yield messages
+        for one in caught:
+            if issubclass(one.category, EngineWarning):
+                messages.append(str(one.message))
+            else:
+                warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+    finally:
+        _refused.clear()
+        _refused.update(told)
 
 
 def _native(step: Step) -> Program:
@@ -297,4 +324,4 @@ def _outside() -> int:
     return level
 
 
-__all__ = ["Engine", "EngineWarning", "Run", "Traced", "available", "checked", "engine", "runner"]
+__all__ = ["Engine", "EngineWarning", "Run", "Traced", "available", "checked", "engine", "overheard", "runner"]

@@ -13,6 +13,7 @@ from ..core import Graph, Tensor
 from ..core.node import Array
 from ..core.tree import tree_map
 from ..nn import Cell, Recurrent
+from ..scan.engines import overheard
 from .report import fail, skip, warn
 from .subject import (
     ENGINES,
@@ -219,11 +220,12 @@ def engines(subject: Subject) -> str:
     xs, init = subject.inputs(STEPS, len(LENGTHS)), subject.state(cell, len(LENGTHS))
     # What a cell rounds on the way, two engines may round differently.
     tolerance = max(1e-9, 32 * _coarsest(cell, init, xs))
-    for lengths, reverse in (None, False), (LENGTHS, False), (LENGTHS, True):
-        options: dict[str, Any] = {"lengths": lengths, "reverse": reverse, "return_states": True}
-        expected = _with_slopes(cell, init, xs, partial(run, **options))
-        for name in others:
-            found = _with_slopes(cell, init, xs, partial(run, by=name, **options))
-            what = f"engine {name}{', reversed' * reverse}{', with lengths' * bool(lengths)}"
-            compare(what, found, expected, tolerance)
-    return f"{', '.join(others)} equal eager, with all gradients"
+    with overheard() as messages:
+        for lengths, reverse in (None, False), (LENGTHS, False), (LENGTHS, True):
+            options: dict[str, Any] = {"lengths": lengths, "reverse": reverse, "return_states": True}
+            expected = _with_slopes(cell, init, xs, partial(run, **options))
+            for name in others:
+                found = _with_slopes(cell, init, xs, partial(run, by=name, **options))
+                what = f"engine {name}{', reversed' * reverse}{', with lengths' * bool(lengths)}"
+                compare(what, found, expected, tolerance)
+    return "; ".join([f"{', '.join(others)} equal eager, with all gradients", *dict.fromkeys(messages)])

@@ -200,7 +200,7 @@ def solve(
     seed: int = 0,
     batch_size: int = 32,
     clip: float = 1.0,
-    scorings: int = 10,
+    scorings: int | Sequence[int] = 10,
     optimizer: MakeOptimizer = optim.Adam,
     until_solved: bool = False,
     patience: int | None = None,
@@ -220,7 +220,8 @@ def solve(
         seed: 0 to 2**64 - 1.
         batch_size: sequences in a training batch.
         clip: greatest norm of the gradient; `math.inf` does not clip.
-        scorings: how often the validation sequences are scored, in equal distances, the last time after the last step.
+        scorings: how often the validation sequences are scored, in equal distances, the last time after the last step;
+            or the steps after which they are, the last of all among them.
         optimizer: called with the parameters and the learning rate.
         until_solved: end once two validation scores in a row solve the task: one alone may be luck.
         patience: scorings in a row without a better validation error that make the learning rate a tenth of what it
@@ -240,7 +241,8 @@ def solve(
         >>> trial.solved, trial.failure
         (True, None)
     """
-    _check(task, steps, scorings)
+    marks = _marks(steps, scorings)
+    _check(task)
     with random_numbers_of(seed):
         model = TaskModel(task, make)
         training = _Training(task, model, optimizer(model.parameters(), lr), clip)
@@ -250,7 +252,7 @@ def solve(
         checked_batch(task, validation[0])
         curve: list[Point] = []
         best, weights = Score(math.inf, math.inf), model.state_dict()
-        for step in _marks(steps, scorings):
+        for step in marks:
             training.go_on(islice(stream, step - training.steps))
             if training.failure is None:
                 now = score(task, model, validation)
@@ -336,14 +338,11 @@ class _Training:
         self.sequences += batch.rows
 
 
-def _check(task: Any, steps: Any, scorings: Any) -> None:
-    """Refuse what is no task, and counts that are none."""
+def _check(task: Any) -> None:
+    """Refuse what is no task."""
     if not isinstance(task, Task):
         hint = f"{task.__name__}()" if isinstance(task, type) else "tasks.Adding()"
         raise ConfigError(f"task is {task!r}; give an instance of a class derived from tasks.Task, such as {hint}")
-    for name, value in (("steps", steps), ("scorings", scorings)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-            raise ConfigError(f"{name} is {value!r}; give a whole number of at least 1")
     task.solved(Score(math.inf, math.inf))  # A task without a threshold is refused before it is trained.
 
 
@@ -351,9 +350,21 @@ def _solved_twice(task: Task, curve: list[Point]) -> bool:
     return len(curve) > 1 and all(task.solved(point.validation) for point in curve[-2:])
 
 
-def _marks(steps: int, scorings: int) -> list[int]:
-    """Return after which steps the validation sequences are scored."""
-    return sorted({math.ceil(steps * (k + 1) / scorings) for k in range(scorings)})
+def _marks(steps: Any, scorings: Any) -> list[int]:
+    """Return after which steps the validation sequences are scored; refuse counts that are none."""
+    if isinstance(scorings, Sequence) and not isinstance(scorings, str):
+        marks = sorted({_counted("a step of scorings", step) for step in scorings})
+        if not marks or marks[-1] != _counted("steps", steps):
+            raise ConfigError(f"scorings are {list(scorings)!r}; let the last one be after all {steps} steps")
+        return marks
+    steps, times = _counted("steps", steps), _counted("scorings", scorings)
+    return sorted({math.ceil(steps * (k + 1) / times) for k in range(times)})
+
+
+def _counted(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise ConfigError(f"{name} is {value!r}; give a whole number of at least 1")
+    return int(value)
 
 
 def _weight(task: Task, batch: Batch) -> int:
