@@ -180,6 +180,22 @@ def test_the_page_on_compiling_shows_the_plan_that_is_made(name):
     assert shown == str(dict(zip(("forward", "backward"), plans(), strict=True))[name])
 
 
+@pytest.mark.parametrize("rows", [1, 3, 4])
+@pytest.mark.parametrize("cell", [nn.RNNCell, nn.GRUCell])
+def test_the_gradient_by_the_initial_state_of_rows_of_several_lengths_has_a_native_form(cell, rows):
+    layer, rng = nn.Recurrent(cell(2, 4)), np.random.default_rng(0)
+    x = rng.standard_normal((5, rows, 2)).astype(np.float32)
+    found = {}
+    for name in "eager", "native":
+        init = tg.Tensor(np.ones((1, rows, 4), np.float32), requires_grad=True)
+        with tg.engine(name), warnings.catch_warnings():
+            warnings.simplefilter("error")
+            y, last = layer(x, init, lengths=np.array([5, 0, 2, 4])[:rows])
+            (np.sum(y * y) + np.sum(np.sin(last))).backward()
+        found[name] = np.asarray(init.grad)
+    np.testing.assert_allclose(found["native"], found["eager"], rtol=1e-5, atol=1e-6)
+
+
 def test_what_has_no_native_form_is_named():
     found = traced(
         lambda x, h: (np.cumsum(h, axis=-1), h + x),

@@ -55,14 +55,15 @@ class Rows:
 
     def _rowwise(self) -> set[Node]:
         """Find the nodes whose values have a row for each row of the batch; refuse what mixes rows."""
-        accumulators = {node for k, node in enumerate(self.step.carry) if self.step.addend(k) is not None}
+        sums = [k for k in range(len(self.step.carry)) if self.step.addend(k) is not None and not self._keeps_rows(k)]
+        accumulators = {self.step.carry[k] for k in sums}
         found = ({*self.step.carry} - accumulators) | set(self.step.xs)
         for node in (*found, *accumulators):
             if node.specs[0].dtype.name not in ("float32", "float64", "bool"):
                 raise UnsupportedError(f"values of dtype {node.specs[0].dtype}")
-        self.adders = {edge[0] for k, edge in enumerate(self.step.next_carry) if self.step.addend(k) is not None}
+        self.adders = {self.step.next_carry[k][0] for k in sums}
         self.summed: dict[int, Node] = {}
-        for k in range(len(self.step.carry)):
+        for k in sums:
             addend = self.step.addend(k)
             if addend is not None and k not in self.schedule.deferred:
                 self.summed[k] = addend
@@ -75,6 +76,13 @@ class Rows:
             if not self._sums_rows(addend) or addend.parents[0] not in found:
                 raise UnsupportedError(f"a sum over time of {addend.operation}")
         return found
+
+    def _keeps_rows(self, k: int) -> bool:
+        """Whether what is added to a leaf of the state has a row for each of the batch: then it is like any other."""
+        addend = self.step.addend(k)
+        assert addend is not None
+        shape = addend.specs[0].shape
+        return k not in self.schedule.deferred and shape[:1] == (self.rows,) and not self._sums_rows(addend)
 
     def _sums_rows(self, node: Node) -> bool:
         """Whether a node adds up the rows of a value; of a single row that is the row in another shape."""
