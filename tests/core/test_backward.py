@@ -101,6 +101,17 @@ def test_gradients_leave_grad_alone_and_give_zeros_where_nothing_depends():
     assert x.grad is None and z.grad is None
 
 
+def test_gradients_take_one_tensor_alone_and_refuse_what_is_no_tensor():
+    x = tg.Tensor([1.0, 2.0], requires_grad=True)
+    y = np.sum(x * x)
+    (found,) = tg.gradients(y, x, retain_graph=True)
+    np.testing.assert_array_equal(found, [2.0, 4.0])
+    np.testing.assert_array_equal(tg.gradients(y, iter([x]), retain_graph=True)[0], [2.0, 4.0])
+    for arguments in (3.0, x), (y, 3.0), (y, [3.0]), (y.item(), [x]):
+        with pytest.raises(GraphError, match="give the tensor itself, not its value"):
+            tg.gradients(*arguments)
+
+
 def test_gradients_of_intermediate_results_of_the_result_itself_and_of_parts():
     x = leaf([1.0, 2.0, 3.0, 4.0])
     middle = x * x

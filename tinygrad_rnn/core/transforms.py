@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from .backward import sweep
 from .call import Call
-from .errors import ConfigError, CotangentError, DtypeError
+from .errors import ConfigError, CotangentError, DtypeError, GraphError
 from .modes import enable_grad
 from .primitive import every_value
 from .tensor import Tensor, cotangent_of
@@ -25,7 +25,7 @@ def gradients(
 
     Args:
         y: the result, of one element unless a cotangent is given.
-        xs: tensors that require grad, leaves or intermediate results.
+        xs: tensors that require grad, leaves or intermediate results; one alone is taken as a list of one.
         cotangent: the gradient of the final result with respect to `y`.
         record: return tensors that can be differentiated again.
         retain_graph: keep what the graph saved; by default that is kept when `record` is.
@@ -35,7 +35,7 @@ def gradients(
 
     Raises:
         CotangentError, FreedGraphError: as `Tensor.backward`.
-        GraphError: if `y` or one of `xs` does not require grad.
+        GraphError: if `y` or one of `xs` does not require grad, or is no tensor.
 
     Example:
         >>> import tinygrad_rnn as tg
@@ -44,6 +44,12 @@ def gradients(
         >>> tg.gradients(slope, [x])
         [array(18.)]
     """
+    xs = list(xs) if isinstance(xs, Iterable) and not isinstance(xs, Tensor) else [xs]
+    for name, given in (("y", y), *[("one of xs", x) for x in xs]):
+        if not isinstance(given, Tensor):
+            raise GraphError(
+                f"gradients() of what has no graph: {name} is {given!r}; give the tensor itself, not its value"
+            )
     targets = [(x._recorded("gradients() with respect to"), x._index) for x in xs]
     node = y._recorded("gradients()")
     seed = cotangent_of(y, cotangent)
