@@ -93,7 +93,7 @@ def test_what_is_typed_reaches_the_lab_and_the_folders_are_numbered(capsys, monk
         "learning_rates": [0.003, 0.01, 0.03],
         "out": "lab/1",
     }
-    assert second["out"] == "lab/2" and second["against"] == ["lstm", "gru"] and second["seeds"] == 5
+    assert second["out"] == "lab/2" and second["against"] == ["lstm", "gru"] and second["seeds"] is None
     out = capsys.readouterr().out
     assert out.count("the summary") == 2 and "lab/2/report.html" in out
 

@@ -11,6 +11,7 @@ import pytest
 from tinygrad_rnn import lab, nn
 from tinygrad_rnn.core.errors import CellCheckError, CellError, ConfigError, DataError
 from tinygrad_rnn.lab import processes
+from tinygrad_rnn.lab.anatomy import anatomy
 from tinygrad_rnn.lab.folder import Folder
 from tinygrad_rnn.lab.rows import COLUMNS
 
@@ -195,6 +196,30 @@ def test_what_is_no_cell_is_refused_in_one_line(tmp_path, cell, error, message):
     with pytest.raises(error, match=message) as caught:
         lab.run(cell, out=tmp_path, say=lambda line: None, **{**ARGUMENTS, "init": {}})
     assert "\n" not in str(caught.value)
+
+
+def test_without_a_number_there_are_as_many_seeds_as_the_comparisons_need(tmp_path, monkeypatch):
+    seeds = []
+
+    def stop(settings, *rest):
+        seeds.append(settings.seeds)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tinygrad_rnn.lab.study._plan", stop)
+    for against in (["lstm"], ["lstm", "rnn", "min-gru", "rnn(nonlinearity=relu)"]):
+        with pytest.raises(KeyboardInterrupt):
+            lab.run("gru", against=against, out=tmp_path / "study")
+    assert seeds == [5, 6] and not (tmp_path / "study").exists()
+
+
+def test_a_picture_that_cannot_be_made_leaves_the_rest_of_the_report(monkeypatch):
+    def fail(*arguments):
+        raise KeyError("a bug")
+
+    monkeypatch.setattr("tinygrad_rnn.viz.draw_cell", fail)
+    parts = "".join(anatomy(nn.GRUCell(3, 5), 3))
+    assert "There is no textbook picture, by a mistake of this project" in parts and "KeyError" in parts
+    assert "cotangent of a" in parts
 
 
 def test_a_file_that_begins_a_study_when_it_is_imported_is_told_how_to_guard_it(monkeypatch):

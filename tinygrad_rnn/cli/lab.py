@@ -50,7 +50,12 @@ def add_options(commands: Any, whole: Callable[[str], int]) -> None:
     parser.add_argument(
         "--budget", default="10m", metavar="TIME", help="that all may take: 90s, 10m, 1h (default: 10m)"
     )
-    parser.add_argument("--seeds", type=whole, default=5, metavar="N", help="trials of each kind (default: 5)")
+    parser.add_argument(
+        "--seeds",
+        type=whole,
+        metavar="N",
+        help="trials of each kind (default: 5, or as many as it takes to tell a difference among all comparisons)",
+    )
     parser.add_argument(
         "--learning-rates",
         default=",".join(map(str, LEARNING_RATES)),
@@ -84,9 +89,9 @@ def study(options: argparse.Namespace, program: str, say: Callable[[str], None])
             say=say,
         )
     except KeyboardInterrupt:
-        words = [options.cell, "--budget", options.budget, "--seeds", str(options.seeds), "--out", folder]
-        for name in ("init", "against", "tasks", "learning_rates"):
-            words += [f"--{name.replace('_', '-')}", getattr(options, name)] if getattr(options, name) else []
+        words = [options.cell, "--budget", options.budget, "--out", folder]
+        for name in ("init", "against", "tasks", "seeds", "learning_rates"):
+            words += [f"--{name.replace('_', '-')}", str(getattr(options, name))] if getattr(options, name) else []
         again = f"{program} lab {shlex.join(words)}"
         raise KeyboardInterrupt(f"stopped; what is done is kept, go on with: {again}") from None
     say(str(report))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,9 +9,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ..core.errors import CellError
 from ..data.tasks import Batch, Task
 from ..scan import engine
 from ..train import Point, TaskModel, Trial, solve
@@ -21,14 +17,13 @@ from ..train.user_files import where
 from .contestants import Contestant, contestant
 from .memory import horizons
 from .named_tasks import NamedTask, named_task
+from .pace import Clock
 
 Result = dict[str, Any]
 Progress = Callable[[float], None]
 _MEASURED = 0.08  # seconds that a measurement takes, at least
 _ROUNDS = 3
-_ROUNDS_OF_STEPS = 6
-_MORE = 3  # scorings
-_LEAST = 1e-6  # seconds: what a difference of two measurements is at least
+_TURNS = 6
 
 
 @dataclass(frozen=True)
@@ -169,80 +164,20 @@ def _best_step(trial: Trial) -> int | None:
 def _pace(job: Job, progress: Progress, *, batch_size: int) -> Result:
     """Measure what a trial of each cell on a task takes, the cells in turn, so that what disturbs one disturbs all."""
     assert job.task is not None
-    clocks = [_Clock(cell, job.task, batch_size) for cell in job.cells]
-    for turn in range(_ROUNDS_OF_STEPS):
+    clocks = [Clock(cell, job.task, batch_size) for cell in job.cells]
+    failures: dict[int, str] = {}
+    for turn in range(_TURNS):
         for number, clock in enumerate(clocks):
-            clock.measure()
-            progress((turn + (number + 1) / len(clocks)) / _ROUNDS_OF_STEPS)
-    return {"paces": [clock.pace() for clock in clocks]}
-
-
-class _Clock:
-    """Measures how long steps, scorings and the rest of a trial take, until the cell fails."""
-
-    def __init__(self, cell: Contestant, named: NamedTask, batch_size: int) -> None:
-        self._cell, self._named, self._batch_size = cell, named, batch_size
-        self._failure: str | None = None
-        self._steps = 0
-        # (seconds by the clock, seconds of the processor): with one step, with more, and with more scorings.
-        self._short: list[tuple[float, float]] = []
-        self._long: list[tuple[float, float]] = []
-        self._scored: list[tuple[float, float]] = []
-        self._memory = 0.0
-
-    def measure(self) -> None:
-        """Measure once more; an exception of the cell is kept."""
-        if self._failure is not None:
-            return
-        try:
-            if not self._steps:
-                self._begin()
-            self._short.append(self._timed(1, 1)[:2])
-            self._long.append(self._timed(1 + self._steps, 1)[:2])
-            if len(self._scored) < _ROUNDS:
-                self._scored.append(self._timed(1 + _MORE, 1 + _MORE)[:2])
-        except Exception as error:
-            self._failure = _told(error, self._cell, self._named)
-
-    def pace(self) -> dict[str, Any]:
-        """Return the pace, or {"failure": what happened}."""
-        if self._failure is not None:
-            return {"failure": self._failure}
-        step = _middle(self._long, self._short) / self._steps
-        scoring = _middle(self._scored, self._short) / _MORE - step
-        # The least time of the processor is the one that was least disturbed.
-        processor = (min(cpu for _, cpu in self._long) - min(cpu for _, cpu in self._short)) / self._steps
-        rest = float(np.median([wall for wall, _ in self._short])) - step - 2 * scoring
-        return {
-            "failure": None,
-            "step": max(step, _LEAST),
-            "processor": max(processor, _LEAST),
-            "scoring": max(scoring, _LEAST),
-            "rest": max(rest, 0.0),
-            "memory": 2 * self._memory,
-        }
-
-    def _begin(self) -> None:
-        self._timed(1, 1)  # compiles
-        self._steps = 2 + math.ceil(_MEASURED / self._timed(2, 1)[2])
-        horizons(self._cell, self._named, 0, None)  # compiles
-        begun = time.perf_counter()
-        horizons(self._cell, self._named, 0, None)
-        self._memory = time.perf_counter() - begun
-
-    def _timed(self, steps: int, scorings: int) -> tuple[float, float, float]:
-        wall, cpu = time.perf_counter(), time.process_time()
-        trial = solve(
-            self._named.task, self._cell.build, steps=steps, scorings=scorings, lr=1e-4, batch_size=self._batch_size
-        )
-        if trial.failure is not None:
-            raise CellError(trial.failure)
-        return time.perf_counter() - wall, time.process_time() - cpu, trial.seconds / steps
-
-
-def _middle(more: Sequence[tuple[float, float]], less: Sequence[tuple[float, float]]) -> float:
-    """Return by how many seconds of the clock one measurement takes longer than another, the median of the rounds."""
-    return float(np.median([one[0] - other[0] for one, other in zip(more, less, strict=False)]))
+            if number not in failures:
+                try:
+                    clock.measure()
+                except Exception as error:
+                    failures[number] = _told(error, job.cells[number], job.task)
+            progress((turn + (number + 1) / len(clocks)) / _TURNS)
+    paces: list[Mapping[str, float]] = [
+        {} if number in failures else clock.pace() for number, clock in enumerate(clocks)
+    ]
+    return {"paces": [{"failure": failures.get(number), **pace} for number, pace in enumerate(paces)]}
 
 
 def _speed(job: Job, progress: Progress, *, engines: list[str], batch_size: int) -> Result:

@@ -37,11 +37,13 @@ from .rows import (
     add_trials,
 )
 from .speed import speed_job
+from .statistics import least_seeds
 from .subject import Checked, checked
 from .summary import summary
 from .trials import Say, carry_out
 from .verdict import Sentence, verdict
 
+_SEEDS = 5
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -80,7 +82,7 @@ def run(
     against: Sequence[str | type[Cell]] = ("lstm", "gru"),
     tasks: Sequence[str | Task | type[Task]] = ("adding", "order", "text"),
     budget: float | str = "10m",
-    seeds: int = 5,
+    seeds: int | None = None,
     jobs: int | None = None,
     out: str | os.PathLike[str] | None = None,
     steps: int | None = None,
@@ -100,7 +102,8 @@ def run(
             "rnn(nonlinearity=relu)"; or classes. They get the `hidden_size` with which they have as many parameters.
         tasks: what is learnt: names such as "adding" and "Adding(length=20)", "FILE.py:CLASS", or tasks.
         budget: seconds that all of it may take, or "90s", "10m", "1h".
-        seeds: trials of each cell on each task with each learning rate, 2 or more.
+        seeds: trials of each cell on each task with each learning rate, 2 or more; None for 5, or for as many as it
+            takes to tell a difference among all comparisons.
         jobs: processes side by side; None for as many as there are cores.
         out: folder of the report; None for the next free one, lab/1, lab/2, ….
         steps: of each trial, whatever the budget; None for as many as fit it.
@@ -150,7 +153,7 @@ def _settings(
     against: Sequence[str | type[Cell]],
     tasks: Sequence[str | Task | type[Task]],
     budget: float | str,
-    seeds: int,
+    seeds: int | None,
     jobs: int | None,
     steps: int | None,
     learning_rates: Sequence[float],
@@ -170,7 +173,7 @@ def _settings(
     return Settings(
         tuple(distinct([first, *others])),
         tuple(named),
-        seeds,
+        seeds if seeds is not None else max(_SEEDS, least_seeds(len(others) * len(named))),
         tuple(float(rate) for rate in learning_rates),
         seconds(budget),
         steps,

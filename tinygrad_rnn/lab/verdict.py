@@ -76,17 +76,17 @@ def _ranking(rows: Rows, first: str, question: str, opening: str) -> Sentence:
     for answer, words in ways:
         matching = [row for row in found if row["answer"].split(", needs ")[0] == answer]
         if matching:
-            parts.append(words.format(_by_cell(matching, "against")))
+            parts.append(words.format(_by_cell(rows, matching, "against")))
     text = f"{opening} {first} takes {rank['answer']}: it is {'; '.join(parts)}"
     idle = [row for row in rows.all(table="standing", question=question) if row["answer"].endswith(NOTHING)]
     if idle:
-        text += f"; {_by_cell(idle, 'cell')} {NOTHING}"
+        text += f"; {_by_cell(rows, idle, 'cell')} {NOTHING}"
     ends = _ends_of_the_grid(rows, idle) if question == PARAMETERS else []
     if ends:
         rates: dict[float, list[Row]] = {}
         for row in ends:
             rates.setdefault(row["learning_rate"], []).append(row)
-        early = [f"{_by_cell(chosen, 'cell')} (most seeds chose {rate:g})" for rate, chosen in rates.items()]
+        early = [f"{_by_cell(rows, chosen, 'cell')} (most seeds chose {rate:g})" for rate, chosen in rates.items()]
         text += f"; the grid of learning rates may end too early for {_joined(early)}"
     return Sentence(text, (rank["row"], *(row["row"] for row in (*found, *idle, *ends))))
 
@@ -98,12 +98,17 @@ def _ends_of_the_grid(rows: Rows, idle: Sequence[Row]) -> list[Row]:
     return [row for row in ends if (row["task"], row["cell"]) not in nothing]
 
 
-def _by_cell(matching: Sequence[Row], column: str) -> str:
-    """Return the cells of a column, each with its tasks: "LSTM on adding and order"."""
+def _by_cell(rows: Rows, matching: Sequence[Row], column: str) -> str:
+    """Return the cells of a column with their tasks: "LSTM and GRU on every task, RNN on adding"."""
     tasks: dict[str, list[str]] = {}
     for row in matching:
         tasks.setdefault(row[column], []).append(row["task"])
-    return _joined([f"{cell} on {_joined(names)}" for cell, names in tasks.items()])
+    cells: dict[str, list[str]] = {}
+    every = {row["task"] for row in rows.all(table="size")}
+    for cell, names in tasks.items():
+        where = "every task" if len(every) > 1 and set(names) == every else _joined(names)
+        cells.setdefault(where, []).append(cell)
+    return ", ".join([f"{_joined(labels)} on {where}" for where, labels in cells.items()])
 
 
 def _speed(rows: Rows, first: str) -> Sentence:

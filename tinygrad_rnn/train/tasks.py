@@ -33,6 +33,7 @@ class Point:
         step: steps of the optimiser so far.
         sequences: training sequences so far; of a task that carries its state, windows.
         seconds: of training so far, without those of scoring.
+        processor: seconds of the processor likewise, of all threads together.
         train_loss: mean loss since the point before.
         validation: the score on the validation sequences.
 
@@ -48,6 +49,7 @@ class Point:
     step: int
     sequences: int
     seconds: float
+    processor: float
     train_loss: float
     validation: Score
 
@@ -297,14 +299,14 @@ class _Training:
         self.task, self.model, self.optimizer, self.clip = task, model, optimizer, clip
         self.parameters = list(model.parameters())
         self.steps = self.sequences = 0
-        self.seconds = 0.0
+        self.seconds = self.processor = 0.0
         self.failure: str | None = None
         self._losses: list[float] = []
         self._state: Any = None
 
     def go_on(self, batches: Iterator[Batch]) -> None:
         """Take a step on each batch, until one fails."""
-        started = time.perf_counter()
+        started, worked = time.perf_counter(), time.process_time()
         self._losses.clear()
         self.model.train()
         with np.errstate(over="ignore", invalid="ignore"):  # What overflows is found below.
@@ -315,11 +317,12 @@ class _Training:
                 if self.failure is not None:
                     break
         self.seconds += time.perf_counter() - started
+        self.processor += time.process_time() - worked
 
     def point(self, validation: Score) -> Point:
         """Return where training is now."""
         mean = sum(self._losses) / len(self._losses)
-        return Point(self.steps, self.sequences, self.seconds, mean, validation)
+        return Point(self.steps, self.sequences, self.seconds, self.processor, mean, validation)
 
     def _step(self, batch: Batch) -> None:
         outputs, state = self.model(batch, self._state)
