@@ -55,14 +55,14 @@ def test_among_more_comparisons_a_difference_is_harder_to_tell():
     _, found = told(first, second, tasks=tasks[:6])
     assert {one.answer for one in found} == {"better"}
     _, found = told(first, second, tasks=tasks)
-    assert {one.in_words() for one in found} == {"cannot tell, needs about 9 seeds"}
+    assert {one.in_words() for one in found} == {"cannot tell, needs about 6 seeds"}
 
 
 @pytest.mark.parametrize(
     ("errors", "answer"),
     [
         ([0.1, 0.2, 0.44, 0.5, 0.5], "place 1 of 2"),
-        ([0.1, 0.2, 0.46, 0.5, 0.5], "place 1 of 2, learnt nothing"),
+        ([0.1, 0.2, 0.46, 0.5, 0.5], "place 1 of 2, learnt nothing with most seeds"),
         ([0.5] * 5, "place 1 of 2, learnt nothing"),
     ],
 )
@@ -72,6 +72,14 @@ def test_a_cell_has_learnt_nothing_where_a_trivial_predictor_is_as_good(errors, 
     rows = Rows()
     add_ranking(rows, SimpleNamespace(settings=settings), found, compared)
     assert [row["answer"] for row in rows.all(table="standing")] == [answer, "place 2 of 2, learnt nothing"]
+
+
+def test_a_cell_that_ended_no_trial_is_said_to():
+    found, compared = told([math.inf] * 5, [0.1] * 5)
+    settings = Settings(tuple(contestant("rnn") for _ in "ab"), (named_task(*PARITY),), 5, (0.1,), 60.0, 10, 1)
+    rows = Rows()
+    add_ranking(rows, SimpleNamespace(settings=settings), found, compared)
+    assert [row["answer"] for row in rows.all(table="standing")] == ["place 2 of 2, ended no trial", "place 1 of 2"]
 
 
 @given(ERRORS, ERRORS)

@@ -31,9 +31,7 @@ def test_the_expected_time_and_what_is_gone_fit_the_budget_or_a_longer_one_is_na
     try:
         plan = planned(budget)
     except ConfigError as error:
-        needed = re.search(r"give (?:(\d+) h)? ?(?:(\d+) min)? ?(?:(\d+) s)?,", str(error))
-        hours, minutes, rest = (int(part or 0) for part in needed.groups())
-        plan = planned(3600 * hours + 60 * minutes + rest)
+        plan = planned(seconds(re.search(r"give (\S+),", str(error))[1]))
         assert min(plan.steps) >= LEAST_STEPS
     else:
         assert gone + plan.expected() <= budget

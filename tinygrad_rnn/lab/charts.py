@@ -12,7 +12,8 @@ from ..train.curve import ticks
 # Colours that people with any colour vision can part (Okabe & Ito 2008), and a dash for those who see none.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 DASHES = ("", "7 3", "2 3", "9 3 2 3", "4 4", "1 2", "12 3")
-_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 460, 300, 62, 446, 34, 252
+_WIDTH, _LEFT, _RIGHT, _TOP, _BOTTOM = 460, 62, 446, 34, 252
+_LETTER = 7  # the width of one, about
 _GREY, _INK = "#d9dee3", "#24303c"
 
 
@@ -56,7 +57,8 @@ def curves(title: str, lines: Mapping[str, Line], x_name: str, y_name: str, leve
         share = (height(y) - bottom) / (top - bottom) if math.isfinite(y) else 1.0
         return f"{across:.1f},{_BOTTOM - min(max(share, 0.0), 1.0) * (_BOTTOM - _TOP):.1f}"
 
-    parts = _frame(title, x_name, y_name)
+    legend, end = _legend(list(lines))
+    parts = _frame(title, x_name, y_name, end)
     for tick in y_ticks:
         _, y = place(0.0, tick).split(",")
         parts.append(f'<line x1="{_LEFT}" y1="{y}" x2="{_RIGHT}" y2="{y}" stroke="{_GREY}"/>')
@@ -67,7 +69,6 @@ def curves(title: str, lines: Mapping[str, Line], x_name: str, y_name: str, leve
     if level:
         _, y = place(0.0, level[1]).split(",")
         parts.append(f'<line x1="{_LEFT}" y1="{y}" x2="{_RIGHT}" y2="{y}" stroke="{_INK}" stroke-dasharray="1 3"/>')
-        parts.append(_text(_RIGHT, float(y) - 4, level[0], "end"))
     for number, line in enumerate(lines.values()):
         colour = COLOURS[number % len(COLOURS)]
         band = [place(x, y) for x, y in zip(line.x, line.high, strict=True)]
@@ -76,7 +77,12 @@ def curves(title: str, lines: Mapping[str, Line], x_name: str, y_name: str, leve
     for number, line in enumerate(lines.values()):
         points = " ".join(place(x, y) for x, y in zip(line.x, line.middle, strict=True))
         parts.append(f'<polyline points="{points}" fill="none" {_stroke(number)}/>')
-    return "\n".join([*parts, *_legend(list(lines)), "</svg>"])
+    if level:
+        _, y = place(0.0, level[1]).split(",")
+        parts.append(
+            f'<g paint-order="stroke" stroke="#fff" stroke-width="3">{_text(_RIGHT, float(y) - 4, level[0], "end")}</g>'
+        )
+    return "\n".join([*parts, *legend, "</svg>"])
 
 
 def intervals(
@@ -92,7 +98,7 @@ def intervals(
     """
     finite = [abs(value) for _, *values in rows for value in values if math.isfinite(value)]
     reach = 1.15 * max([margin, *finite, 1e-12])
-    left, width = 120, 560
+    left, width = max(120, _LETTER * max(len(name) for name, *_ in rows) + 16), 560
     height = 66 + 26 * len(rows)
 
     def across(value: float) -> float:
@@ -128,7 +134,8 @@ def bars(title: str, groups: Mapping[str, Mapping[str, float | None]], unit: str
         groups: group to name to length; None where there is none.
         unit: stands behind each number.
     """
-    left, width, step = 86, 560, 17
+    longest_name = max((len(name) for group in groups.values() for name in group), default=0)
+    left, width, step = max(86, _LETTER * longest_name + 14), 560, 17
     longest = max([value for group in groups.values() for value in group.values() if value], default=1.0)
     parts, y = [], 44
     names = list(dict.fromkeys(name for group in groups.values() for name in group))
@@ -148,11 +155,11 @@ def bars(title: str, groups: Mapping[str, Mapping[str, float | None]], unit: str
     return "\n".join([_opening(width, y - 8, title), _text(8, 20, title, "start", 14), *parts, "</svg>"])
 
 
-def _frame(title: str, x_name: str, y_name: str) -> list[str]:
+def _frame(title: str, x_name: str, y_name: str, height: float) -> list[str]:
     return [
-        _opening(_WIDTH, _HEIGHT, title),
+        _opening(_WIDTH, height, title),
         _text(_LEFT, 18, title, "start", 14),
-        _text(_RIGHT, _BOTTOM + 38, x_name, "end"),
+        _text(_RIGHT, _BOTTOM + 35, x_name, "end"),
         f'<text transform="translate(13 {_TOP}) rotate(-90)" text-anchor="end" fill="{_INK}">{escape(y_name)}</text>',
     ]
 
@@ -164,15 +171,16 @@ def _opening(width: float, height: float, title: str) -> str:
     )
 
 
-def _legend(names: Sequence[str]) -> list[str]:
-    """Return the names side by side below the chart."""
-    parts, x = [], float(_LEFT - 40)
+def _legend(names: Sequence[str]) -> tuple[list[str], float]:
+    """Return the names below the chart, side by side where there is room, and where they end."""
+    parts, x, y = [], float(_LEFT - 40), _BOTTOM + 54.0
     for number, name in enumerate(names):
-        y = _HEIGHT - 8
+        if number and x + 27 + _LETTER * len(name) > _WIDTH:
+            x, y = float(_LEFT - 40), y + 17
         parts.append(f'<line x1="{x:.0f}" y1="{y - 4}" x2="{x + 22:.0f}" y2="{y - 4}" {_stroke(number)}/>')
         parts.append(_text(x + 27, y, name, "start"))
-        x += 42 + 7 * len(name)
-    return parts
+        x += 42 + _LETTER * len(name)
+    return parts, y + 8
 
 
 def _stroke(number: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,7 +87,8 @@ def named_task(task: str | Task | type[Task]) -> NamedTask:
     try:
         found = made(**arguments)
     except Exception as error:
-        raise ConfigError(f"the task {task} cannot be made: {where(error, Path(source))}") from error
+        takes = f"; it takes {', '.join(inspect.signature(made).parameters) or 'no arguments'}" if arguments else ""
+        raise ConfigError(f"the task {task} cannot be made: {where(error, Path(source))}{takes}") from error
     if not isinstance(found, Task):
         raise ConfigError(f"the task {task} is a {type(found).__name__}; give a class derived from tasks.Task")
     if not source:

@@ -225,7 +225,7 @@ def made(
         needed = gone + timing + sum(works) / settings.processes / _USED
         raise ConfigError(
             f"the budget of {duration(settings.budget)} is too short for {len(least.trials())} trials of "
-            f"{LEAST_STEPS} steps; give {duration(1.2 * needed)}, or fewer tasks, seeds or cells to compare with"
+            f"{LEAST_STEPS} steps; give {math.ceil(1.2 * needed)}s, or fewer tasks, seeds or cells to compare with"
         )
     rest = list(tasks)
     while short := [task for task in rest if works[task] > there / len(rest)]:

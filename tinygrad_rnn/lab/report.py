@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ..nn import Cell
 from . import charts
 from .anatomy import anatomy
 from .charts import Line
@@ -48,13 +49,25 @@ def report_page(plan: Plan, rows: Rows, outcomes: Mapping[str, Cells], verdict: 
     sections = {
         "Verdict": [sentences(verdict), paragraph("Rows are those of report.csv, which lies beside this page.")],
         "Conformance": _conformance(rows),
-        f"{first} from inside": [*anatomy(cell, FEATURES), *_costs(rows)],
+        f"{first} from inside": [
+            paragraph(f"At a small size, {_small_size(cell)}{FEATURES} features: larger ones look the same."),
+            *anatomy(cell, FEATURES),
+            *_costs(rows),
+        ],
         "The plan": [preformatted(as_text(plan)), paragraph(_METHOD)],
         "At equal parameters": _question(plan, rows, outcomes[PARAMETERS], PARAMETERS),
         "At equal time": [
             paragraph(
                 "Every cell gets as much time of the processor as the fastest one takes for all of its steps, by the "
                 "time that a step of each was measured to take."
+            ),
+            table(
+                rows.all(table="pace"),
+                [
+                    Column("task", lambda row: row["task"]),
+                    Column("cell", lambda row: row["cell"]),
+                    Column("processor seconds a step", lambda row: row["value"]),
+                ],
             ),
             *_question(plan, rows, outcomes[TIME], TIME),
         ],
@@ -64,6 +77,11 @@ def report_page(plan: Plan, rows: Rows, outcomes: Mapping[str, Cells], verdict: 
         "Trials that failed": _failures(rows),
     }
     return page(f"{first} against {', '.join(others)}", f"On {tasks}. Study {folder}.", sections)
+
+
+def _small_size(cell: Cell) -> str:
+    size = getattr(cell, "hidden_size", None)
+    return f"hidden_size {size} and " if isinstance(size, int) else ""
 
 
 def _conformance(rows: Rows) -> list[Html]:
@@ -102,13 +120,14 @@ def _question(plan: Plan, rows: Rows, cells: Cells, question: str) -> list[Html]
         f"{settings.seeds} seeds, and a band that holds the median of all seeds with a chance of {level:.3f}."
     )
     found = [
+        paragraph(f"From and to: an interval that holds the median of all seeds with a chance of {level:.3f}."),
         table(
             [*rows.all(table="ranking", question=question), *rows.all(table="standing", question=question)],
             [
                 Column("task", lambda row: row.get("task", "all")),
                 Column("cell", lambda row: row["cell"]),
-                Column("", lambda row: row["measure"]),
-                Column("", lambda row: row["value"]),
+                Column("measure", lambda row: row["measure"]),
+                Column("value", lambda row: row["value"]),
                 Column("from", lambda row: row.get("low")),
                 Column("to", lambda row: row.get("high")),
                 Column("place", lambda row: row["answer"]),

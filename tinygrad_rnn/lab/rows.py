@@ -40,7 +40,7 @@ COLUMNS = (
 )
 Row = dict[str, Any]
 # Of a cell whose errors are those of a trivial predictor.
-NOTHING = "learnt nothing"
+NOTHING, FEW, NONE = "learnt nothing", "learnt nothing with most seeds", "ended no trial"
 # Of a learning rate that most seeds chose, and beyond which none was tried.
 LEAST, GREATEST = "most, and the least of the grid", "most, and the greatest of the grid"
 
@@ -215,9 +215,10 @@ def add_ranking(rows: Rows, plan: Plan, standings: list[Standing], comparisons: 
             value=one.median,
             low=one.low,
             high=one.high,
-            answer=f"place {one.place} of {len(labels)}"
-            + (f", {NOTHING}" * _learnt_nothing(settings.tasks[one.task], one)),
-            note=f"mean rank {one.rank:.2f}; the interval holds the median with a chance of {one.chance:.3f}"
+            answer=", ".join(
+                filter(None, [f"place {one.place} of {len(labels)}", _idle(settings.tasks[one.task], one)])
+            ),
+            note=f"mean rank {one.rank:.2f}"
             + (f"; {one.failed} of {len(one.tests)} seeds failed" if one.failed else ""),
         )
     for found in comparisons:
@@ -234,7 +235,7 @@ def add_ranking(rows: Rows, plan: Plan, standings: list[Standing], comparisons: 
             p=found.p,
             p_holm=found.corrected,
             answer=found.in_words(),
-            note=f"better in {found.shift.probability:.0%} of the pairs; a shift counts from {found.margin:.3g} on",
+            note=f"better in {found.shift.probability:.0%} of pairs; margin {found.margin:.3g}",
         )
     means = overall(standings, len(labels))
     for cell, mean in enumerate(means):
@@ -248,13 +249,18 @@ def add_ranking(rows: Rows, plan: Plan, standings: list[Standing], comparisons: 
         )
 
 
-def _learnt_nothing(named: NamedTask, one: Standing) -> bool:
-    """Whether the median of a cell is no better than a trivial predictor, by as much as counts."""
+def _idle(named: NamedTask, one: Standing) -> str:
+    """Say of a cell whose median is no better than a trivial predictor, by as much as counts, what that means."""
+    if one.failed == len(one.tests):
+        return NONE
     try:
         base = named.task.baseline().error
     except NotImplementedError:
-        return False
-    return math.isfinite(base) and not one.median < base - margin_of(named, one.tests)
+        return ""
+    least = base - margin_of(named, one.tests)
+    if not math.isfinite(base) or one.median < least:
+        return ""
+    return FEW if min(one.tests) < least else NOTHING
 
 
 def place_in_words(cell: int, means: Sequence[float], labels: Sequence[str]) -> str:

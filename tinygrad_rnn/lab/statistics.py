@@ -162,8 +162,9 @@ def least_seeds(comparisons: int, level: float = LEVEL) -> int:
 def seeds_to_tell(found: Shift, seeds: int, margin: float, comparisons: int, level: float = LEVEL) -> int:
     """Return about how many seeds would tell: a difference as large as the one seen, or that there is none that counts.
 
-    The first by the power of the rank test (0.8), the second by an interval that shrinks with the root of their number
-    until it lies within the margin; the smaller of both.
+    The first by the power of the rank test (0.8), or the least that tell anything where all seeds of one cell were
+    better than all of the other; the second by an interval that shrinks with the root of their number until it lies
+    within the margin; the smaller of both.
 
     Args:
         found: the shift that was seen.
@@ -182,6 +183,8 @@ def seeds_to_tell(found: Shift, seeds: int, margin: float, comparisons: int, lev
     normal = NormalDist()
     least = max(seeds + 1, least_seeds(comparisons, level))
     needed = math.inf
+    if found.probability in (0.0, 1.0):
+        return least
     if found.probability != 0.5:
         z = normal.inv_cdf(1 - level / comparisons / 2) + normal.inv_cdf(POWER)
         needed = z**2 / (6 * (found.probability - 0.5) ** 2)

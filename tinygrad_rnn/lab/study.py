@@ -133,9 +133,8 @@ def run(
     found = {one.label: checked(one) for one in settings.cells if one.own}
     folder = Folder(Path(out) if out is not None else next_folder())
     before = folder.plan(settings)
-    for label, report in found.items():
-        passed = sum(result.outcome == "pass" for result in report.results)
-        say(f"{label}: {passed} of {len(report.results)} checks passed, none failed")
+    for label, conformance in found.items():
+        say(f"{label}: {conformance.in_words()}")
     plan = _plan(settings, before, begun, say)
     folder.keep_plan(settings, planning.as_json(plan))
     say(planning.as_text(plan))
@@ -144,7 +143,11 @@ def run(
     again = carry_out(beginnings(plan, results), folder, settings.processes, "trials at equal time", say)
     speed = speed_job(plan.sizes[0], settings.tasks[0], BATCH_SIZE)
     timed = carry_out([speed], folder, 1, "measurements of speed", say)[speed.name]
-    return _report(plan, folder, found, results, again, timed)
+    report = _report(plan, folder, found, results, again, timed)
+    took = time.monotonic() - begun
+    if settings.steps is None and took > settings.budget:
+        say(f"It took {planning.duration(took)}, more than the budget: the machine became slower after it was measured")
+    return report
 
 
 def _settings(

@@ -26,6 +26,14 @@ class Checked:
 
     results: tuple[Result, ...]
 
+    def in_words(self) -> str:
+        """Return how many passed, and which did not."""
+        told = [f"{sum(result.outcome == 'pass' for result in self.results)} of {len(self.results)} checks passed"]
+        for outcome, word in (("warn", "warned"), ("skip", "skipped")):
+            names = [result.check for result in self.results if result.outcome == outcome]
+            told += [f"{word}: {', '.join(names)}"] if names else []
+        return ", ".join([*told, "none failed"])
+
 
 def small(contestant: Contestant) -> Cell:
     """Return a small cell of that class, the same at every call.

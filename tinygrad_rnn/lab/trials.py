@@ -15,6 +15,7 @@ from .processes import done
 
 Say = Callable[[str], None]
 _NEAREST, _FARTHEST = 5.0, 60.0  # seconds between two lines of progress
+_TRUST = 0.1  # in the time that was expected, as a share of the work: processes begin slowly
 
 
 def carry_out(jobs: Sequence[Job], folder: Folder | None, processes: int, what: str, say: Say) -> dict[str, Result]:
@@ -31,7 +32,7 @@ def carry_out(jobs: Sequence[Job], folder: Folder | None, processes: int, what: 
     missing = [job for job in jobs if job.name not in found]
     if found and missing:
         say(f"{len(found)} of {len(jobs)} {what} are there already.")
-    with _Meter(missing, what, say) as meter:
+    with _Meter(missing, what, min(processes, max(1, len(missing))), say) as meter:
         for event in done(missing, processes) if missing else ():
             if event.result is not None:
                 if folder:
@@ -45,9 +46,10 @@ def carry_out(jobs: Sequence[Job], folder: Folder | None, processes: int, what: 
 class _Meter:
     """Shows what share of the work is done and how much time is left: a bar on a terminal, otherwise some ten lines."""
 
-    def __init__(self, jobs: Sequence[Job], what: str, say: Say) -> None:
+    def __init__(self, jobs: Sequence[Job], what: str, processes: int, say: Say) -> None:
         self._jobs, self._what, self._say = len(jobs), what, say
         self._total = sum(job.work for job in jobs)
+        self._expected = self._total / processes
         self._shares: dict[str, float] = {}
         self._done = self._ended = self._failed = 0.0
         self._begun = time.monotonic()
@@ -84,8 +86,9 @@ class _Meter:
             return
         gone = time.monotonic() - self._begun
         if done > 0 and gone >= self._next and self._ended < self._jobs:
-            self._next = gone + min(max(_NEAREST, gone / done / 10), _FARTHEST)
-            left = gone * (1 / done - 1)
+            whole = (gone + _TRUST * self._expected) / (done + _TRUST)
+            self._next = gone + min(max(_NEAREST, whole / 10), _FARTHEST)
+            left = whole * (1 - done)
             self._say(f"{self._what}: {done:.0%} done, about {duration(left)} left; {self._counts()}")
 
     def _counts(self) -> str:

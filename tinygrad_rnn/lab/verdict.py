@@ -9,7 +9,7 @@ from typing import Any
 from .comparison import BETTER, LITTLE, NEITHER, SAME, UNKNOWN, WORSE
 from .memory import MOMENTS
 from .outcomes import PARAMETERS, TIME
-from .rows import GREATEST, LEAST, NOTHING, Row, Rows
+from .rows import FEW, GREATEST, LEAST, NONE, NOTHING, Row, Rows
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,12 @@ def _ranking(rows: Rows, first: str, question: str, opening: str) -> Sentence:
         if matching:
             parts.append(words.format(_by_cell(rows, matching, "against")))
     text = f"{opening} {first} takes {rank['answer']}: it is {'; '.join(parts)}"
-    idle = [row for row in rows.all(table="standing", question=question) if row["answer"].endswith(NOTHING)]
-    if idle:
-        text += f"; {_by_cell(rows, idle, 'cell')} {NOTHING}"
+    idle: list[Row] = []
+    for words in (NONE, NOTHING, FEW):
+        those = [row for row in rows.all(table="standing", question=question) if row["answer"].endswith(f", {words}")]
+        if those:
+            text += f"; {_by_cell(rows, those, 'cell')} {words}"
+            idle += those
     ends = _ends_of_the_grid(rows, idle) if question == PARAMETERS else []
     if ends:
         rates: dict[float, list[Row]] = {}
@@ -92,8 +95,10 @@ def _ranking(rows: Rows, first: str, question: str, opening: str) -> Sentence:
 
 
 def _ends_of_the_grid(rows: Rows, idle: Sequence[Row]) -> list[Row]:
-    """Return the least or greatest learning rates that most seeds chose, but for cells that learnt nothing anyway."""
-    nothing = {(row["task"], row["cell"]) for row in idle}
+    """Return the least or greatest learning rates that most seeds chose, but for cells that learnt nothing anyway, and
+    for those that make no errors."""
+    solved = rows.all(table="standing", question=PARAMETERS, value=0.0)
+    nothing = {(row["task"], row["cell"]) for row in (*idle, *solved)}
     ends = [row for answer in (LEAST, GREATEST) for row in rows.all(table="rate", question=PARAMETERS, answer=answer)]
     return [row for row in ends if (row["task"], row["cell"]) not in nothing]
 

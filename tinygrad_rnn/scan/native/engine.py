@@ -99,7 +99,6 @@ class Loop:
         module = ir.Module("loop")
         emit_loop(module, plan, target)
         emit_sums(module, plan, target)
-        self.module = module
         self._code = compile_module(module, target)
         integer, pointer = ctypes.c_int64, ctypes.c_void_p
         kind = ctypes.CFUNCTYPE(None, pointer, integer, integer, integer, integer)
