@@ -38,7 +38,7 @@ def curves(title: str, lines: Mapping[str, Line], x_name: str, y_name: str, leve
 
     Args:
         title: stands above.
-        lines: by name.
+        lines: by name; one without points stands in the legend alone.
         x_name: stands below.
         y_name: stands at the y axis.
         level: name and height of a line across the chart; None without one.
@@ -98,7 +98,8 @@ def intervals(
     """
     finite = [abs(value) for _, *values in rows for value in values if math.isfinite(value)]
     reach = 1.15 * max([margin, *finite, 1e-12])
-    left, width = max(120, _LETTER * max(len(name) for name, *_ in rows) + 16), 560
+    left = max(120, _LETTER * max(len(name) for name, *_ in rows) + 16)
+    width = left + 440
     height = 66 + 26 * len(rows)
 
     def across(value: float) -> float:
@@ -135,7 +136,8 @@ def bars(title: str, groups: Mapping[str, Mapping[str, float | None]], unit: str
         unit: stands behind each number.
     """
     longest_name = max((len(name) for group in groups.values() for name in group), default=0)
-    left, width, step = max(86, _LETTER * longest_name + 14), 560, 17
+    left, step = max(86, _LETTER * longest_name + 14), 17
+    width = left + 474
     longest = max([value for group in groups.values() for value in group.values() if value], default=1.0)
     parts, y = [], 44
     names = list(dict.fromkeys(name for group in groups.values() for name in group))

@@ -172,9 +172,9 @@ def _learning(plan: Plan, cells: Cells, question: str, task: int) -> str:
     named, lines = plan.settings.tasks[task], {}
     for number, cell in enumerate(plan.settings.cells):
         curves = [outcome.curve for (t, c, _), outcome in cells.items() if (t, c) == (task, number) and outcome.curve]
-        if curves:
-            scale = BATCH_SIZE if question == PARAMETERS else plan.paces[task][number]["processor"]
-            lines[cell.label] = _line([step * scale for step, _ in curves[0]], [[y for _, y in c] for c in curves])
+        scale = BATCH_SIZE if question == PARAMETERS else plan.paces[task][number]["processor"]
+        x = [step * scale for step, _ in curves[0]] if curves else []
+        lines[cell.label] = _line(x, [[y for _, y in curve] for curve in curves])
     x_name = "sequences" if question == PARAMETERS else "seconds of training"
     return charts.curves(named.label, lines, x_name, named.task.measures or "error", _baseline(plan, task))
 
@@ -220,8 +220,7 @@ def _memory(plan: Plan, rows: Rows, cells: Cells) -> list[Html]:
                     for (t, c, _), outcome in cells.items()
                     if (t, c) == (task, number) and outcome.memory is not None
                 ]
-                if found:
-                    lines[cell.label] = _line(range(len(found[0])), found)
+                lines[cell.label] = _line(range(len(found[0]) if found else 0), found)
             pictures.append(
                 charts.curves(f"{named.label}, {moment}", lines, "lag in steps", "relative gradient", ("1 %", 0.01))
             )
