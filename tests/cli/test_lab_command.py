@@ -74,7 +74,7 @@ def test_what_is_typed_reaches_the_lab_and_the_folders_are_numbered(capsys, monk
 
     def run(cell, **arguments):
         given.append((cell, arguments))
-        Path(arguments["out"]).mkdir(parents=True)
+        Path(arguments["out"], "plan.json").write_text("{}")
         return "the summary"
 
     monkeypatch.setattr(lab, "run", run)
@@ -103,6 +103,7 @@ def test_after_ctrl_c_the_line_that_goes_on_can_be_typed(capsys, monkeypatch):
 
     def run(cell, **arguments):
         given.append((cell, {key: value for key, value in arguments.items() if key != "say"}))
+        Path(arguments["out"], "plan.json").write_text("{}")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(lab, "run", run)
@@ -111,6 +112,15 @@ def test_after_ctrl_c_the_line_that_goes_on_can_be_typed(capsys, monkeypatch):
     (line,) = re.findall(r"go on with: \S+ (lab .*)$", capsys.readouterr().err.strip())
     assert main(shlex.split(line)) == 130
     assert given[0] == given[1]
+
+
+def test_ctrl_c_before_anything_is_kept_leaves_no_folder(capsys, monkeypatch):
+    def run(cell, **arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(lab, "run", run)
+    assert main(["lab", "mine.py:Mine"]) == 130
+    assert "stopped before anything was trained" in capsys.readouterr().err and not Path("lab").exists()
 
 
 def test_a_refused_cell_leaves_no_folder(capsys):

@@ -12,7 +12,7 @@ from tinygrad_rnn import lab, nn
 from tinygrad_rnn.core.errors import CellCheckError, CellError, ConfigError, DataError
 from tinygrad_rnn.lab import processes
 from tinygrad_rnn.lab.anatomy import anatomy
-from tinygrad_rnn.lab.folder import Folder
+from tinygrad_rnn.lab.folder import Folder, claimed, fingerprint
 from tinygrad_rnn.lab.rows import COLUMNS
 
 from .conftest import CELLS, plan_of
@@ -143,11 +143,11 @@ def test_a_study_does_not_go_on_with_a_file_that_has_changed(tmp_path):
     file.write_text(CELLS.read_text())
     folder = Folder(tmp_path / "study")
     settings = plan_of([f"{file}:Noted", "lstm"], [f"{file}:Recall"], steps=10).settings
-    folder.keep_plan(settings, {"steps": [10]})
-    assert folder.plan(settings) == {"steps": [10]}
+    folder.keep_plan(fingerprint(settings), {"steps": [10]})
+    assert folder.plan(fingerprint(settings)) == {"steps": [10]}
     file.write_text(CELLS.read_text() + "\n# another thought\n")
     with pytest.raises(ConfigError, match=r"holds a study of \S*mine.py as it was before it was changed"):
-        folder.plan(settings)
+        folder.plan(fingerprint(settings))
 
 
 @pytest.mark.parametrize(
@@ -196,6 +196,32 @@ def test_what_is_no_cell_is_refused_in_one_line(tmp_path, cell, error, message):
     with pytest.raises(error, match=message) as caught:
         lab.run(cell, out=tmp_path, say=lambda line: None, **{**ARGUMENTS, "init": {}})
     assert "\n" not in str(caught.value)
+
+
+def test_a_folder_with_files_of_somebody_else_is_refused(tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(ConfigError, match="holds files that are no study; give a new folder"):
+        lab.run("gru", say=lambda line: None, **{**ARGUMENTS, "init": {}, "out": tmp_path})
+
+
+def test_two_studies_at_once_get_folders_of_their_own_which_go_again_when_nothing_is_in_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with claimed(None) as first, claimed(None) as second:
+        assert [str(first), str(second)] == ["lab/1", "lab/2"]
+        (second / "plan.json").write_text("{}")
+    assert not first.exists() and second.exists()
+
+
+def test_a_file_that_is_changed_while_it_is_studied_is_told(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(CELLS.read_text())
+
+    def change(line):
+        if "The folder is" in line:
+            file.write_text(CELLS.read_text() + "\n# another thought\n")
+
+    report = lab.run(f"{file}:Noted", **{**ARGUMENTS, "init": {"hidden_size": 3}}, out=tmp_path / "out", say=change)
+    assert "mine.py was changed meanwhile" in report.verdict[0].text
 
 
 def test_without_a_number_there_are_as_many_seeds_as_the_comparisons_need(tmp_path, monkeypatch):

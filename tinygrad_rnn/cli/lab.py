@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from .. import lab
 from ..lab.arguments import keywords, numbers, split_at_commas
+from ..lab.folder import claimed
 from ..lab.named_tasks import TASKS
 from ..lab.plan import LEARNING_RATES
-from ..lab.study import next_folder
 from ..train.cells import BUILT_IN
 
 
@@ -74,7 +75,11 @@ def study(options: argparse.Namespace, program: str, say: Callable[[str], None])
         program: the command's name.
         say: prints a line.
     """
-    folder = options.out or str(next_folder())
+    with claimed(options.out) as folder:
+        _study(options, program, say, str(folder))
+
+
+def _study(options: argparse.Namespace, program: str, say: Callable[[str], None], folder: str) -> None:
     try:
         report = lab.run(
             options.cell,
@@ -89,6 +94,8 @@ def study(options: argparse.Namespace, program: str, say: Callable[[str], None])
             say=say,
         )
     except KeyboardInterrupt:
+        if not any(Path(folder).glob("*")):
+            raise KeyboardInterrupt("stopped before anything was trained") from None
         words = [options.cell, "--budget", options.budget, "--out", folder]
         for name in ("init", "against", "tasks", "seeds", "learning_rates"):
             words += [f"--{name.replace('_', '-')}", str(getattr(options, name))] if getattr(options, name) else []

@@ -69,8 +69,9 @@ class Contestant:
             file = Path(self.source.rpartition(":")[0])
             given = ", ".join([str(features), *(f"{name}={value!r}" for name, value in options.items())])
             raise CellError(
-                f"{self.make.__name__}({given}) failed: {where(error, file)}; write def __init__(self, input_size, "
-                "hidden_size), and give other arguments by their names, as FILE.py:CLASS(name=value)"
+                f"{self.make.__name__}({given}) failed: {where(error, file)}; it takes "
+                f"{', '.join(_arguments(self.make))}, of which the first is the input size; the others are given by "
+                "their names, as FILE.py:CLASS(name=value)"
             ) from error
         if not isinstance(cell, Cell):
             raise CellError(f"{self.label} made a {type(cell).__name__}; write `class {self.label}(nn.Cell)`")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,16 +35,21 @@ class Folder:
         if path.exists() and not path.is_dir():
             raise ConfigError(f"{path} is a file; give a folder for the report")
 
-    def plan(self, settings: Settings) -> dict[str, Any] | None:
+    def plan(self, asked: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return the plan of an earlier run with these settings; None where there is none yet.
 
+        Args:
+            asked: the `fingerprint` of what is asked for.
+
         Raises:
-            ConfigError: if the folder holds a study with other settings, or of files that have changed.
+            ConfigError: if the folder holds a study with other settings, or of files that have changed, or other files.
         """
         found = self._read(self.path / _PLAN)
         if found is None:
+            if self.path.is_dir() and any(self.path.iterdir()):
+                raise ConfigError(f"{self.path} holds files that are no study; give a new folder, or that of a study")
             return None
-        asked, begun = fingerprint(settings), found["settings"]
+        begun = found["settings"]
         if begun.keys() != asked.keys():
             raise ConfigError(f"{self.path} holds a study of another version of the lab; give another folder")
         for name, value in asked.items():
@@ -51,7 +58,7 @@ class Folder:
                     f"{self.path} holds another study: its {name} are {begun[name]}, not {value}; "
                     "give another folder, or what it was begun with"
                 )
-        changed = [file for file, digest in asked[_FILES].items() if begun[_FILES].get(file) != digest]
+        changed = files_that_differ(begun, asked)
         if changed:
             raise ConfigError(
                 f"{self.path} holds a study of {', '.join(changed)} as it was before it was changed; give another "
@@ -60,9 +67,9 @@ class Folder:
         plan: dict[str, Any] = found["plan"]
         return plan
 
-    def keep_plan(self, settings: Settings, plan: Mapping[str, Any]) -> None:
-        """Write the plan down."""
-        self.write(_PLAN, as_bytes({"settings": fingerprint(settings), "plan": plan}))
+    def keep_plan(self, asked: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
+        """Write the plan down, and the fingerprint of what was asked for."""
+        self.write(_PLAN, as_bytes({"settings": asked, "plan": plan}))
 
     def result(self, job: Job) -> Result | None:
         """Return what came of a job in an earlier run; None where it was not done, or something else was asked for."""
@@ -110,6 +117,41 @@ def fingerprint(settings: Settings) -> dict[str, Any]:
         "steps": steps,
         _FILES: {source: _digest(Path(source)) for source in sources if source.endswith(".py")},
     }
+
+
+def files_that_differ(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Return the files of a user that had other texts when the first fingerprint was taken than at the second."""
+    return [file for file, digest in after[_FILES].items() if before[_FILES].get(file) != digest]
+
+
+@contextmanager
+def claimed(out: str | os.PathLike[str] | None) -> Iterator[Path]:
+    """Give the folder of a study; one that was made for it goes again if the study leaves nothing in it.
+
+    Args:
+        out: the folder; None for the first of lab/1, lab/2, … that comes after all that are there, which no other
+            study gets then.
+    """
+    if out is not None:
+        yield Path(out)
+        return
+    path = _next_folder(Path("lab"))
+    try:
+        yield path
+    finally:
+        with suppress(OSError):  # They stay if there is something in them.
+            path.rmdir()
+            path.parent.rmdir()
+
+
+def _next_folder(studies: Path) -> Path:
+    studies.mkdir(exist_ok=True)
+    while True:
+        numbers = [int(path.name) for path in studies.iterdir() if path.name.isdecimal()]
+        path = studies / str(max(numbers, default=0) + 1)
+        with suppress(FileExistsError):  # Another study was faster.
+            path.mkdir()
+            return path
 
 
 def _in_words(cell: Contestant) -> list[str]:

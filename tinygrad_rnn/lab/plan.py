@@ -186,16 +186,37 @@ def paces_of(settings: Settings, measured: Mapping[str, Result]) -> list[list[Pa
     """
     paces: list[list[Pace]] = []
     for task, named in enumerate(settings.tasks):
-        found: list[Result] = measured[f"pace-{task}"].get("paces", [])
-        if not found:
-            apart = [measured[f"pace-{task}-{cell}"] for cell in range(len(settings.cells))]
-            found = [result["paces"][0] if result["failure"] is None else result for result in apart]
+        found = _measured(settings, measured, task)
         ended = [result for result in found if result["failure"] is None]
         if not ended:
             raise ConfigError(f"no cell can be trained on {named.label}: {found[0]['failure']}")
         slowest = max(ended, key=lambda result: result["step"])
         paces.append([result if result["failure"] is None else slowest for result in found])
     return paces
+
+
+def failures_of(settings: Settings, measured: Mapping[str, Result]) -> dict[tuple[int, int], str]:
+    """Return why measurements failed, by task and cell.
+
+    Args:
+        settings: of the study.
+        measured: the results of `pace_jobs` and `pace_jobs_apart`.
+    """
+    return {
+        (task, cell): result["failure"]
+        for task in range(len(settings.tasks))
+        for cell, result in enumerate(_measured(settings, measured, task))
+        if result["failure"] is not None
+    }
+
+
+def _measured(settings: Settings, measured: Mapping[str, Result], task: int) -> list[Result]:
+    """Return what was measured of each cell on a task."""
+    found: list[Result] = measured[f"pace-{task}"].get("paces", [])
+    if found:
+        return found
+    apart = [measured[f"pace-{task}-{cell}"] for cell in range(len(settings.cells))]
+    return [result["paces"][0] if result["failure"] is None else result for result in apart]
 
 
 def made(
@@ -315,6 +336,7 @@ __all__ = [
     "as_text",
     "duration",
     "equal_sizes",
+    "failures_of",
     "made",
     "pace_jobs",
     "pace_jobs_apart",

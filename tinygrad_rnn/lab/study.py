@@ -17,7 +17,7 @@ from . import plan as planning
 from .comparison import comparisons, standings
 from .contestants import contestant, distinct, rival
 from .counting import counts
-from .folder import Folder, as_bytes
+from .folder import Folder, as_bytes, claimed, files_that_differ, fingerprint
 from .jobs import Job, Result
 from .named_tasks import named_task
 from .outcomes import QUESTIONS, at_equal_parameters, at_equal_time, beginnings
@@ -128,22 +128,29 @@ def run(
         raise ConfigError('lab.run() while a file is imported; write it under if __name__ == "__main__":')
     begun = time.monotonic()
     settings = _settings(cell, init, against, tasks, budget, seeds, jobs, steps, learning_rates)
+    asked = fingerprint(settings)
+    with claimed(out) as path:
+        return _studied(settings, asked, Folder(path), begun, say)
+
+
+def _studied(settings: Settings, asked: Mapping[str, Any], folder: Folder, begun: float, say: Say) -> Report:
+    """Make the study."""
+    before = folder.plan(asked)
     for one in settings.cells:
         one.build(settings.tasks[0].task.input_size)  # What it is refused for is told of the size that was asked for.
     found = {one.label: checked(one) for one in settings.cells if one.own}
-    folder = Folder(Path(out) if out is not None else next_folder())
-    before = folder.plan(settings)
     for label, conformance in found.items():
         say(f"{label}: {conformance.in_words()}")
     plan = _plan(settings, before, begun, say)
-    folder.keep_plan(settings, planning.as_json(plan))
+    folder.keep_plan(asked, planning.as_json(plan))
     say(planning.as_text(plan))
     say(f"The folder is {folder.path}")
     results = carry_out(plan.trials(), folder, settings.processes, "trials", say)
     again = carry_out(beginnings(plan, results), folder, settings.processes, "trials at equal time", say)
     speed = speed_job(plan.sizes[0], settings.tasks[0], BATCH_SIZE)
     timed = carry_out([speed], folder, 1, "measurements of speed", say)[speed.name]
-    report = _report(plan, folder, found, results, again, timed)
+    changed = files_that_differ(asked, fingerprint(settings))
+    report = _report(plan, folder, found, results, again, timed, changed)
     took = time.monotonic() - begun
     if settings.steps is None and took > settings.budget:
         say(f"It took {planning.duration(took)}, more than the budget: the machine became slower after it was measured")
@@ -194,6 +201,8 @@ def _plan(settings: Settings, before: Mapping[str, Any] | None, begun: float, sa
     measured = _measured(planning.pace_jobs(settings, sizes), settings)
     for jobs in planning.pace_jobs_apart(settings, sizes, measured):
         measured |= _measured(jobs, settings)
+    for (task, cell), failure in planning.failures_of(settings, measured).items():
+        say(f"{settings.cells[cell].label} cannot be trained on {settings.tasks[task].label}: {failure}")
     return planning.made(settings, sizes, planning.paces_of(settings, measured), time.monotonic() - begun)
 
 
@@ -208,8 +217,11 @@ def _report(
     results: Mapping[str, Result],
     again: Mapping[str, Result],
     timed: Result,
+    changed: Sequence[str],
 ) -> Report:
     rows, settings = Rows(), plan.settings
+    for file in changed:
+        rows.add(table="file", answer="changed", note=file)
     for label, report in found.items():
         add_checks(rows, label, report)
     add_sizes(rows, plan)
@@ -256,10 +268,3 @@ def seconds(budget: float | str) -> float:
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def next_folder() -> Path:
-    """Return the folder of a new study: the first of lab/1, lab/2, … that comes after all that are there."""
-    studies = Path("lab")
-    numbers = [int(path.name) for path in studies.iterdir() if path.name.isdecimal()] if studies.is_dir() else []
-    return studies / str(max(numbers, default=0) + 1)

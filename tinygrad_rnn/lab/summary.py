@@ -12,6 +12,7 @@ from .rows import Row, Rows
 from .verdict import Sentence
 
 WIDTH = 100
+_SHOWN = 6  # reasons why trials failed
 
 
 def summary(rows: Rows, plan: Plan, sentences: Sequence[Sentence]) -> str:
@@ -25,7 +26,10 @@ def summary(rows: Rows, plan: Plan, sentences: Sequence[Sentence]) -> str:
     labels = [cell.label for cell in plan.settings.cells]
     lines: list[str] = []
     for question in QUESTIONS:
-        lines += ["", f"Test error at {question}: the median of {plan.settings.seeds} seeds, and the place"]
+        lines += [
+            "",
+            f"Test error at {question}: the median of {plan.settings.seeds} seeds, and the place by mean rank",
+        ]
         table = [["", *labels]]
         for named in plan.settings.tasks:
             found = [rows.find(table="standing", question=question, task=named.label, cell=label) for label in labels]
@@ -39,7 +43,16 @@ def summary(rows: Rows, plan: Plan, sentences: Sequence[Sentence]) -> str:
     for label in dict.fromkeys(row["cell"] for row in timed):
         times = {row["measure"]: row["value"] for row in timed if row["cell"] == label}
         table.append([label, *("failed" if times[e] is None else f"{1000 * times[e]:.2f}" for e in engines)])
-    lines += [*columns(table), "", "Verdict"]
+    lines += columns(table)
+    failures: dict[str, int] = {}
+    for row in rows.all(table="trial", answer="failed"):
+        reason = f"{row['cell']} on {row['task']}: {row['note']}"
+        failures[reason] = failures.get(reason, 0) + 1
+    if failures:
+        lines += ["", "Trials that failed"]
+        lines += [f"  {number} x {reason}" for reason, number in list(failures.items())[:_SHOWN]]
+        lines += [f"  and more, see the report: {len(failures) - _SHOWN}"] if len(failures) > _SHOWN else []
+    lines += ["", "Verdict"]
     for number, sentence in enumerate(sentences, start=1):
         lines += textwrap.wrap(
             str(sentence), WIDTH, break_on_hyphens=False, initial_indent=f"{number}. ", subsequent_indent="   "

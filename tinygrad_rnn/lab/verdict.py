@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from .comparison import BETTER, LITTLE, NEITHER, SAME, UNKNOWN, WORSE
@@ -57,7 +58,12 @@ def _conformance(rows: Rows, first: str) -> Sentence:
         f"parameters, with the read-out's, are {parameters}; {trials['value']} of {trials['high']} trials of the study "
         "ended"
     )
-    return Sentence(text, (checks["row"], *(size["row"] for size in sizes), trials["row"], *failed[:3]))
+    changed = rows.all(table="file", answer="changed")
+    if changed:
+        files = _joined([Path(row["note"]).name for row in changed])
+        text += f"; {files} was changed meanwhile, so that they may be of both versions"
+    rest = [row["row"] for row in (*sizes, trials, *changed)]
+    return Sentence(text, (checks["row"], *rest, *failed[:3]))
 
 
 def _ranking(rows: Rows, first: str, question: str, opening: str) -> Sentence:
@@ -69,7 +75,7 @@ def _ranking(rows: Rows, first: str, question: str, opening: str) -> Sentence:
         (f"{BETTER}, {LITTLE}", "better, but " + LITTLE + ", than {}"),
         (WORSE, "worse than {}"),
         (f"{WORSE}, {LITTLE}", "worse, but " + LITTLE + ", than {}"),
-        (SAME, "not different from {}"),
+        (SAME, "not different, by as much as counts, from {}"),
         (UNKNOWN, "not to be told from {} yet"),
         (NEITHER, "as unable to end a trial as {}"),
     ]
