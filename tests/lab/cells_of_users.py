@@ -82,6 +82,15 @@ class Stops(Stateless):
         return super().forward(x, h)
 
 
+class PicksBatches(Stateless):
+    """Fails on the batches of training, and on no smaller ones."""
+
+    def forward(self, x, h):
+        if x.shape[0] == 32:
+            raise ValueError("no 32")
+        return super().forward(x, h)
+
+
 class Recall(tasks.Classification):
     """Which of two symbols came first, of six."""
 

@@ -6,6 +6,7 @@ import re
 import shutil
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
 from tinygrad_rnn import lab, nn
@@ -167,6 +168,7 @@ def test_a_study_does_not_go_on_with_a_file_that_has_changed(tmp_path):
         ({"learning_rates": [0.1, -1]}, ConfigError, "each above 0"),
         ({"budget": "soon", "steps": None}, ConfigError, "give a time"),
         ({"init": {"sizes": 3}}, CellError, r"Noted\(2, sizes=3, hidden_size=32\) failed.*sizes"),
+        ({"init": {"note": len}}, ConfigError, "the argument note is <built-in function len>; give numbers, text"),
         ({"init": {"hidden_size": -3}}, CellError, r"Noted\(2, hidden_size=-3\) failed"),
         ({"against": ["rnn(hidden_size=8)"]}, ConfigError, "that of a cell to compare with is chosen"),
         (
@@ -210,6 +212,18 @@ def test_two_studies_at_once_get_folders_of_their_own_which_go_again_when_nothin
         assert [str(first), str(second)] == ["lab/1", "lab/2"]
         (second / "plan.json").write_text("{}")
     assert not first.exists() and second.exists()
+
+
+def test_a_known_cell_can_be_the_one_that_is_studied(tmp_path):
+    init = {"hidden_size": np.int64(3)}
+    report = lab.run("gru", **{**ARGUMENTS, "init": init}, out=tmp_path / "out", say=lambda line: None)
+    assert report.verdict[0].text.startswith("GRU fails none of the 20 checks")
+
+
+def test_a_cell_that_can_be_trained_on_no_task_is_refused_before_anything_is_trained(tmp_path):
+    with pytest.raises(CellError, match=r"PicksBatches cannot be trained on any task: line \d+: ValueError: no 32"):
+        lab.run(f"{CELLS}:PicksBatches", **{**ARGUMENTS, "init": {}}, out=tmp_path / "out", say=lambda line: None)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_file_that_is_changed_while_it_is_studied_is_told(tmp_path):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ..core.errors import CellError, ConfigError
 from ..nn import Cell
@@ -102,10 +105,21 @@ def contestant(cell: str | type[Cell], options: Mapping[str, Any] | None = None)
     own = source not in BUILT_IN
     label = made.__name__ if own else made.__name__.removesuffix("Cell")
     shown = ", ".join(f"{key}={value}" for key, value in written.items() if key != _SIZE)
-    given = {**written, **(options or {})}
+    given = {name: _plain(name, value) for name, value in {**written, **(options or {})}.items()}
     if _SIZE not in given and _SIZE in _arguments(made):
         given[_SIZE] = _DEFAULT_SIZE
     return Contestant(f"{label}({shown})" if shown else label, source, made, given, own)
+
+
+def _plain(name: str, value: Any) -> Any:
+    """Return an argument as it is written down for other processes."""
+    value = value.item() if isinstance(value, np.generic) else value
+    try:
+        return json.loads(json.dumps(value))
+    except (TypeError, ValueError):
+        raise ConfigError(
+            f"the argument {name} is {value!r}; give numbers, text, None, or lists of them, which can be written down"
+        ) from None
 
 
 def rival(cell: str | type[Cell]) -> Contestant:

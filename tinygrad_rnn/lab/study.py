@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import ConfigError
+from ..core.errors import CellError, ConfigError
 from ..data.tasks import Task
 from ..nn import Cell
 from . import plan as planning
@@ -115,7 +115,7 @@ def run(
 
     Raises:
         ConfigError: if an argument is out of its range, or the budget is too short.
-        CellError, DataError: if a class is no cell or no task, or its file fails.
+        CellError, DataError: if a class is no cell or no task, its file fails, or the cell can be trained on no task.
         CellCheckError: if a cell of the user's fails a check of `testing.check_cell`, which the message names.
 
     Example:
@@ -138,7 +138,7 @@ def _studied(settings: Settings, asked: Mapping[str, Any], folder: Folder, begun
     before = folder.plan(asked)
     for one in settings.cells:
         one.build(settings.tasks[0].task.input_size)  # What it is refused for is told of the size that was asked for.
-    found = {one.label: checked(one) for one in settings.cells if one.own}
+    found = {one.label: checked(one) for one in settings.cells if one.own or one is settings.cells[0]}
     for label, conformance in found.items():
         say(f"{label}: {conformance.in_words()}")
     plan = _plan(settings, before, begun, say)
@@ -201,7 +201,10 @@ def _plan(settings: Settings, before: Mapping[str, Any] | None, begun: float, sa
     measured = _measured(planning.pace_jobs(settings, sizes), settings)
     for jobs in planning.pace_jobs_apart(settings, sizes, measured):
         measured |= _measured(jobs, settings)
-    for (task, cell), failure in planning.failures_of(settings, measured).items():
+    failures = planning.failures_of(settings, measured)
+    if all((task, 0) in failures for task in range(len(settings.tasks))):
+        raise CellError(f"{settings.cells[0].label} cannot be trained on any task: {failures[0, 0]}")
+    for (task, cell), failure in failures.items():
         say(f"{settings.cells[cell].label} cannot be trained on {settings.tasks[task].label}: {failure}")
     return planning.made(settings, sizes, planning.paces_of(settings, measured), time.monotonic() - begun)
 
