@@ -5,8 +5,9 @@ import json
 import pytest
 
 from tinygrad_rnn import nn
+from tinygrad_rnn.core.errors import ConfigError
 from tinygrad_rnn.data import tasks
-from tinygrad_rnn.lab.arguments import keywords
+from tinygrad_rnn.lab.arguments import called, keywords, split_at_commas
 from tinygrad_rnn.lab.contestants import contestant, distinct
 from tinygrad_rnn.lab.jobs import Job, job_of
 from tinygrad_rnn.lab.named_tasks import TASKS, named_task
@@ -76,3 +77,11 @@ def test_cells_and_tasks_of_modules_are_found_in_the_current_folder(tmp_path, mo
 
 def test_arguments_are_literals_or_text():
     assert keywords("a=1, b=(2, 3), c=None, d=relu") == {"a": 1, "b": (2, 3), "c": None, "d": "relu"}
+    assert keywords("a='x,(y', b=2") == {"a": "x,(y", "b": 2}
+    with pytest.raises(ConfigError, match="a is given twice"):
+        keywords("a=1,a=2")
+
+
+def test_a_list_is_parted_at_commas_outside_of_brackets_and_quotes():
+    assert split_at_commas("a.py:M(f='x(y'),gru, rnn(a=(1,2))") == ["a.py:M(f='x(y')", "gru", "rnn(a=(1,2))"]
+    assert called("rnn(a=1))") is None and called("rnn(a=(1)") is None

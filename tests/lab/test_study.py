@@ -147,7 +147,9 @@ def test_a_study_does_not_go_on_with_a_file_that_has_changed(tmp_path):
     folder.keep_plan(fingerprint(settings), {"steps": [10]})
     assert folder.plan(fingerprint(settings)) == {"steps": [10]}
     file.write_text(CELLS.read_text() + "\n# another thought\n")
-    with pytest.raises(ConfigError, match=r"holds a study of \S*mine.py as it was before it was changed"):
+    with pytest.raises(
+        ConfigError, match=r"holds a study of \S*mine.py:Noted, \S*mine.py:Recall as it was before it was changed"
+    ):
         folder.plan(fingerprint(settings))
 
 
@@ -226,6 +228,34 @@ def test_a_cell_that_can_be_trained_on_no_task_is_refused_before_anything_is_tra
     assert not (tmp_path / "out").exists()
 
 
+def test_a_class_of_this_process_that_is_another_one_is_not_taken_for_what_it_was(tmp_path):
+    def made(activation):
+        class Mine(nn.RNNCell):
+            def __init__(self, input_size, hidden_size):
+                super().__init__(input_size, hidden_size, nonlinearity=activation)
+
+        return Mine
+
+    arguments = {**ARGUMENTS, "init": {}, "against": ["rnn"], "out": tmp_path / "out", "say": lambda line: None}
+    first = made("tanh")
+    lab.run(first, **arguments)
+    exec(compile("from tinygrad_rnn import nn\nclass Mine(nn.RNNCell): pass", "<cell>", "exec"), space := {})
+    with pytest.raises(ConfigError, match="holds a study of Mine as it was before it was changed"):
+        lab.run(space["Mine"], **arguments)
+
+
+def test_a_rival_that_dies_takes_nothing_else_along(tmp_path, monkeypatch):
+    monkeypatch.setenv("STOPS", "dies")
+    said = []
+    arguments = {**ARGUMENTS, "against": [f"{CELLS}:Stops"], "out": tmp_path / "out", "say": said.append}
+    report = lab.run(f"{CELLS}:Noted", **arguments)
+    assert any(line.startswith("Stops cannot be trained on Recall: its process ended by the signal") for line in said)
+    assert all(row["value"] for row in report.rows.all(table="speed", cell="Noted"))
+    assert {row["value"] for row in report.rows.all(table="speed", cell="Stops")} == {None}
+    assert "Stops on Recall ended no trial" in report.verdict[1].text
+    assert "Trials that failed" in report.text
+
+
 def test_a_file_that_is_changed_while_it_is_studied_is_told(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text(CELLS.read_text())
@@ -235,7 +265,7 @@ def test_a_file_that_is_changed_while_it_is_studied_is_told(tmp_path):
             file.write_text(CELLS.read_text() + "\n# another thought\n")
 
     report = lab.run(f"{file}:Noted", **{**ARGUMENTS, "init": {"hidden_size": 3}}, out=tmp_path / "out", say=change)
-    assert "mine.py was changed meanwhile" in report.verdict[0].text
+    assert "mine.py:Noted was changed meanwhile" in report.verdict[0].text
 
 
 def test_without_a_number_there_are_as_many_seeds_as_the_comparisons_need(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 import signal
 import subprocess
@@ -159,3 +160,19 @@ def test_at_equal_time_a_slower_cell_is_judged_by_what_it_had_learnt_by_then(who
         assert half["curve"] == results[f"trial-0-1-0-{seed}"]["curve"][:5]
         assert cells[0, 1, seed].test == half["test"]["error"]
         assert cells[0, 1, seed].curve == whole_trials[0, 1, seed].curve[:5]
+
+
+def test_what_fails_after_the_equal_time_does_not_count_then(whole):
+    plan, _, results = whole
+    slow = Plan(plan.settings, plan.sizes, [[PACE, {**PACE, "processor": 0.02}]], plan.steps)
+    broken = dict(results)
+    for seed in range(2):
+        name = f"trial-0-1-0-{seed}"
+        curve = results[name]["curve"][:8]
+        broken[name] = {**results[name], "failure": "step 17: the loss is nan", "curve": curve, "memory": None}
+    again = {job.name: perform(job) for job in beginnings(slow, broken)}
+    assert sorted(again) == ["trial-0-1-0-0-10", "trial-0-1-0-1-10"]
+    then, whole_trials = at_equal_time(slow, broken, again), at_equal_parameters(slow, broken)
+    for seed in range(2):
+        assert then[0, 1, seed].test == again[f"trial-0-1-0-{seed}-10"]["test"]["error"]
+        assert whole_trials[0, 1, seed].test == math.inf

@@ -97,7 +97,7 @@ def _study(options: argparse.Namespace, program: str, say: Callable[[str], None]
         if not any(Path(folder).glob("*")):
             raise KeyboardInterrupt("stopped before anything was trained") from None
         words = [options.cell, "--budget", options.budget, "--out", folder]
-        for name in ("init", "against", "tasks", "seeds", "learning_rates"):
+        for name in ("init", "against", "tasks", "seeds", "learning_rates", "jobs"):
             words += [f"--{name.replace('_', '-')}", str(getattr(options, name))] if getattr(options, name) else []
         again = f"{program} lab {shlex.join(words)}"
         raise KeyboardInterrupt(f"stopped; what is done is kept, go on with: {again}") from None

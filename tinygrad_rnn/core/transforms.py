@@ -44,7 +44,7 @@ def gradients(
         >>> tg.gradients(slope, [x])
         [array(18.)]
     """
-    xs = list(xs) if isinstance(xs, Iterable) and not isinstance(xs, Tensor) else [xs]
+    xs = list(xs) if isinstance(xs, Iterable) and not isinstance(xs, (Tensor, np.ndarray)) else [xs]
     for name, given in (("y", y), *[("one of xs", x) for x in xs]):
         if not isinstance(given, Tensor):
             raise GraphError(

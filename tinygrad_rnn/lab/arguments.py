@@ -25,6 +25,8 @@ def keywords(text: str) -> dict[str, Any]:
         name, equals, value = part.partition("=")
         if not equals or not name.strip().isidentifier():
             raise ConfigError(f"{part!r} is no argument; write name=value, such as hidden_size=64")
+        if name.strip() in found:
+            raise ConfigError(f"{name.strip()} is given twice; leave one of them out")
         try:
             found[name.strip()] = ast.literal_eval(value.strip())
         except (ValueError, SyntaxError):
@@ -47,7 +49,9 @@ def called(text: str) -> tuple[str, dict[str, Any]] | None:
         (('my_cell.py:Mine', {'bias': False}), ('lstm', {}), None)
     """
     matched = re.fullmatch(r"(?P<name>(?:[^()]+:)?[\w-]+)(?:\((?P<arguments>.*)\))?", text)
-    return (matched["name"], keywords(matched["arguments"] or "")) if matched else None
+    if matched is None or _parts(matched["arguments"] or "")[1]:
+        return None
+    return matched["name"], keywords(matched["arguments"] or "")
 
 
 def numbers(text: str) -> list[float]:
@@ -68,18 +72,29 @@ def numbers(text: str) -> list[float]:
 
 
 def split_at_commas(text: str) -> list[str]:
-    """Return the parts of a list, in which a comma inside brackets parts nothing.
+    """Return the parts of a list, in which a comma inside brackets or quotes parts nothing.
 
     Example:
         >>> from tinygrad_rnn.lab.arguments import split_at_commas
         >>> split_at_commas("adding, CopyMemory(delay=5,symbols=3)")
         ['adding', 'CopyMemory(delay=5,symbols=3)']
     """
-    parts, depth = [""], 0
+    return [part.strip() for part in _parts(text)[0] if part.strip()]
+
+
+def _parts(text: str) -> tuple[list[str], bool]:
+    """Return the parts of a list, and whether a bracket or a quote in it lacks its partner."""
+    parts, depth, quote, lacking = [""], 0, "", False
     for character in text:
-        depth += (character in "([{") - (character in ")]}")
-        if character == "," and depth == 0:
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"":
+            quote = character
+        else:
+            depth += (character in "([{") - (character in ")]}")
+            lacking |= depth < 0
+        if character == "," and depth == 0 and not quote:
             parts.append("")
         else:
             parts[-1] += character
-    return [part.strip() for part in parts if part.strip()]
+    return parts, lacking or depth != 0 or bool(quote)

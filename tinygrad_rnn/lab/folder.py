@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +76,7 @@ class Folder:
     def result(self, job: Job) -> Result | None:
         """Return what came of a job in an earlier run; None where it was not done, or something else was asked for."""
         found = self._read(self._file(job))
-        if found is None or found["job"] != json.loads(json.dumps(job.message())):
+        if found is None or found["job"] != json.loads(as_bytes(job.message())):
             return None
         result: Result = found["result"]
         return result
@@ -88,8 +90,9 @@ class Folder:
         self._write(self.path / name, data)
 
     def _write(self, path: Path, data: bytes) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace(path, data)
+        with _writable(path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            replace(path, data)
 
     def _file(self, job: Job) -> Path:
         return self.path / "results" / f"{job.name}.json"
@@ -107,15 +110,16 @@ def fingerprint(settings: Settings) -> dict[str, Any]:
     """Return what decides the results of a study, in words, and digests of the user's files."""
     cells = [f"{cell.label} ({', '.join(_in_words(cell))})" for cell in settings.cells]
     steps = f"as many as fit {duration(settings.budget)}" if settings.steps is None else str(settings.steps)
-    named = [cell.source for cell in settings.cells] + [task.source.partition("(")[0] for task in settings.tasks]
-    sources = [source.rpartition(":")[0] for source in named]
     return {
         "cells": ", ".join(cells),
         "tasks": ", ".join(task.source for task in settings.tasks),
         "seeds": str(settings.seeds),
         "learning rates": ", ".join(map(str, settings.rates)),
         "steps": steps,
-        _FILES: {source: _digest(Path(source)) for source in sources if source.endswith(".py")},
+        _FILES: {
+            **{cell.source: _digest(cell.make) for cell in settings.cells if cell.own},
+            **{named.source: _digest(type(named.task)) for named in settings.tasks},
+        },
     }
 
 
@@ -144,8 +148,17 @@ def claimed(out: str | os.PathLike[str] | None) -> Iterator[Path]:
             path.parent.rmdir()
 
 
+@contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be written to: {error.strerror}; give another folder") from error
+
+
 def _next_folder(studies: Path) -> Path:
-    studies.mkdir(exist_ok=True)
+    with _writable(studies):
+        studies.mkdir(exist_ok=True)
     while True:
         numbers = [int(path.name) for path in studies.iterdir() if path.name.isdecimal()]
         path = studies / str(max(numbers, default=0) + 1)
@@ -179,6 +192,19 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def _digest(file: Path) -> str | None:
-    """Return a digest of a file; None where it is gone."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:12] if file.is_file() else None
+def _digest(made: Any) -> str | None:
+    """Return a digest of the file that a class comes from, or of its source; None for one of this package."""
+    if made.__module__.startswith(f"{__package__.partition('.')[0]}."):
+        return None
+    try:
+        file = inspect.getsourcefile(made)
+        text = Path(file).read_bytes() if file and Path(file).is_file() else inspect.getsource(made).encode()
+    except (OSError, TypeError):
+        text = _mark(made)
+    return hashlib.sha256(text).hexdigest()[:12]
+
+
+@cache
+def _mark(made: Any) -> bytes:
+    """Return what stands for a class without a source: another process cannot tell that its own is the same."""
+    return os.urandom(16)

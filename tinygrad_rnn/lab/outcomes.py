@@ -57,7 +57,7 @@ def beginnings(plan: Plan, results: Mapping[str, Result]) -> list[Job]:
         rate = _best_rate(plan, results, (task, cell, seed), until)
         if rate is not None:
             result = results[plan.trial(task, cell, rate, seed).name]
-            if result["best_step"] > until:
+            if result["failure"] is not None or result["best_step"] > until:
                 jobs.append(plan.trial(task, cell, rate, seed, until))
     return jobs
 
@@ -91,7 +91,7 @@ def _chosen(
     if rate is None:
         return FAILED
     result = results[plan.trial(task, cell, rate, seed).name]
-    curve = [point for point in result["curve"] if point["step"] <= until]
+    curve = _points(result, until)
     memory = result["memory"]
     result = again.get(plan.trial(task, cell, rate, seed, until).name, result)
     if result["failure"] is not None:
@@ -111,12 +111,19 @@ def _best_rate(plan: Plan, results: Mapping[str, Result], place: tuple[int, int,
     task, cell, seed = place
     best: tuple[float, float, int] | None = None
     for rate in range(len(plan.settings.rates)):
-        result = results[plan.trial(task, cell, rate, seed).name]
-        if result["failure"] is None:
-            points = [point for point in result["curve"] if point["step"] <= until]
+        points = _points(results[plan.trial(task, cell, rate, seed).name], until)
+        if points and points[-1]["step"] == until:
             scored = [(number(point["error"]), number(point["loss"]), rate) for point in points]
             best = min([*scored, *([best] if best else [])])
     return best[2] if best else None
+
+
+def _points(result: Result, until: int) -> list[dict[str, Any]]:
+    """Return the scorings of a trial up to a step; those of one that failed end with a number, or it is left out."""
+    points = [point for point in result.get("curve", ()) if point["step"] <= until]
+    if result["failure"] is not None and points and (points[-1]["error"] is None or points[-1]["loss"] is None):
+        points.pop()
+    return points
 
 
 def number(value: Any) -> float:

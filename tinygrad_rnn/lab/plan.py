@@ -76,7 +76,7 @@ class Plan:
     def scored(self, task: int) -> list[int]:
         """Return after which steps of a trial validation is scored: each tenth, and where a cell's equal time ends."""
         steps = self.steps[task]
-        tenths = {steps // _TENTHS * (part + 1) for part in range(_TENTHS)}
+        tenths = {math.ceil(steps * (part + 1) / _TENTHS) for part in range(_TENTHS)}
         return sorted(tenths | {self.equal_time(task, cell) for cell in range(len(self.settings.cells))})
 
     def trials(self) -> list[Job]:
@@ -237,7 +237,7 @@ def made(
     """
     tasks = range(len(settings.tasks))
     if settings.steps is not None:
-        return Plan(settings, sizes, paces, [math.ceil(settings.steps / _TENTHS) * _TENTHS for _ in tasks])
+        return Plan(settings, sizes, paces, [settings.steps for _ in tasks])
     least, more = (Plan(settings, sizes, paces, [steps for _ in tasks]) for steps in (LEAST_STEPS, 10 * LEAST_STEPS))
     works = [least.work(task) for task in tasks]
     timing = speed_job(sizes[0], settings.tasks[0], BATCH_SIZE).work

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ..scan.engines import available
 from .contestants import contestant, distinct
@@ -29,3 +30,11 @@ def speed_job(sizes: Sequence[Size], named: NamedTask, batch_size: int) -> Job:
     cells = distinct(cells)
     settings = {"engines": available(), "batch_size": batch_size}
     return Job("speed", "speed", tuple(cells), named, settings, _SECONDS * len(cells) * len(available()))
+
+
+def apart(job: Job) -> list[Job]:
+    """Return the measurements of each cell of a speed job by itself."""
+    return [
+        replace(job, name=f"{job.name}-{number}", cells=(cell,), work=job.work / len(job.cells))
+        for number, cell in enumerate(job.cells)
+    ]

@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ from .rows import (
     add_speed,
     add_trials,
 )
-from .speed import speed_job
+from .speed import apart, speed_job
 from .statistics import least_seeds
 from .subject import Checked, checked
 from .summary import summary
@@ -147,14 +148,32 @@ def _studied(settings: Settings, asked: Mapping[str, Any], folder: Folder, begun
     say(f"The folder is {folder.path}")
     results = carry_out(plan.trials(), folder, settings.processes, "trials", say)
     again = carry_out(beginnings(plan, results), folder, settings.processes, "trials at equal time", say)
-    speed = speed_job(plan.sizes[0], settings.tasks[0], BATCH_SIZE)
-    timed = carry_out([speed], folder, 1, "measurements of speed", say)[speed.name]
+    timed = _timed(plan, folder, say)
     changed = files_that_differ(asked, fingerprint(settings))
     report = _report(plan, folder, found, results, again, timed, changed)
     took = time.monotonic() - begun
     if settings.steps is None and took > settings.budget:
         say(f"It took {planning.duration(took)}, more than the budget: the machine became slower after it was measured")
     return report
+
+
+def _timed(plan: Plan, folder: Folder, say: Say) -> Result:
+    """Measure the speed of all cells in turn, or of each by itself where one of them took the others along."""
+    job = speed_job(plan.sizes[0], plan.settings.tasks[0], BATCH_SIZE)
+    together = carry_out([job], folder, 1, "measurements of speed", say)[job.name]
+    if together["failure"] is None:
+        return together
+    jobs = apart(job)
+    found = carry_out(jobs, folder, 1, "measurements of speed", say)
+    ended = [found[one.name] for one in jobs if found[one.name]["failure"] is None]
+    if not ended:
+        return together
+    speed: dict[str, Any] = {}
+    for one in jobs:
+        failure = found[one.name]["failure"]
+        failed = {engine: {"failure": failure} for engine in job.settings["engines"]}
+        speed |= found[one.name]["speed"] if failure is None else {one.cells[0].label: failed}
+    return {**ended[0], "speed": speed}
 
 
 def _settings(
@@ -174,12 +193,18 @@ def _settings(
     for name, given in (("against", against), ("tasks", tasks), ("learning_rates", learning_rates)):
         if isinstance(given, str) or not len(given):
             raise ConfigError(f"{name} is {given!r}; give a list with one or more")
-    if not all(0 < rate < float("inf") for rate in learning_rates) or len(set(learning_rates)) < len(learning_rates):
+    numbers = all(isinstance(rate, Real) for rate in learning_rates)
+    if (
+        not numbers
+        or not all(0 < rate < float("inf") for rate in learning_rates)
+        or len(set(learning_rates)) < len(learning_rates)
+    ):
         raise ConfigError(f"learning_rates are {list(learning_rates)!r}; give different ones, each above 0")
     first, others = contestant(cell, init), [rival(other) for other in against]
     named = [named_task(task) for task in tasks]
     if len({task.label for task in named}) < len(named):
         raise ConfigError(f"tasks are {', '.join(task.label for task in named)}; give each of them once")
+    in_files = all(one.is_importable for one in (first, *others)) and all(task.is_importable for task in named)
     return Settings(
         tuple(distinct([first, *others])),
         tuple(named),
@@ -187,7 +212,7 @@ def _settings(
         tuple(float(rate) for rate in learning_rates),
         seconds(budget),
         steps,
-        jobs if jobs is not None else _cores(),
+        (jobs if jobs is not None else _cores()) if in_files else 1,  # What no file holds is trained in this process.
     )
 
 
@@ -262,8 +287,11 @@ def seconds(budget: float | str) -> float:
         >>> seconds("1.5m")
         90.0
     """
-    matched = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])?", str(budget).strip())
-    found = float(matched[1]) * _UNITS[matched[2] or "s"] if matched else 0.0
+    if isinstance(budget, (int, float)):
+        found = float(budget)
+    else:
+        matched = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])?", str(budget).strip())
+        found = float(matched[1]) * _UNITS[matched[2] or "s"] if matched else 0.0
     if not found > 0:
         raise ConfigError(f"budget is {budget!r}; give a time such as 90s, 10m or 1h")
     return found

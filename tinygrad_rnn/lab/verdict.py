@@ -142,9 +142,10 @@ def _memory(rows: Rows, first: str) -> Sentence:
     for mine in (row for row in after if row["cell"] == first):
         (begun,) = (row for row in before if (row["cell"], row["task"]) == (first, mine["task"]))
         others = [row for row in after if row["task"] == mine["task"] and row["cell"] != first]
-        beside = [f"{begun['value']:.0f} before training", *(f"{row['cell']} {row['value']:.0f}" for row in others)]
-        whole = "all " if mine["value"] == mine["steps"] else ""
-        parts.append(f"{whole}{mine['value']:.0f} steps on {mine['task']} ({'; '.join(beside)})")
+        beside = [f"{begun['value']:.0f} before training", *(f"{row['cell']}: {row['value']:.0f}" for row in others)]
+        whole = "all " if mine["value"] == mine["steps"] > 1 else ""
+        step = "step" if mine["value"] == 1 else "steps"
+        parts.append(f"{whole}{mine['value']:.0f} {step} on {mine['task']} ({'; '.join(beside)})")
         cited += [mine["row"], begun["row"], *(row["row"] for row in others)]
     if not parts:
         trials = rows.find(table="trials")

@@ -55,6 +55,8 @@ class Engine(NamedTuple):
 
 
 _refused: set[str] = set()
+_LACKING = "lacks a native form of"  # in the cache of a step
+_registry: dict[Any, Any] = {}  # of warnings that are given again
 
 
 @contextmanager
@@ -70,18 +72,18 @@ def overheard() -> Iterator[list[str]]:
     """
     told, messages = set(_refused), list[str]()
     _refused.clear()
+    caught: list[warnings.WarningMessage] = []
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", EngineWarning)
             yield messages
-        for one in caught:
-            if issubclass(one.category, EngineWarning):
-                messages.append(str(one.message))
-            else:
-                warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
     finally:
         _refused.clear()
         _refused.update(told)
+        messages += [str(one.message) for one in caught if issubclass(one.category, EngineWarning)]
+        for one in caught:
+            if not issubclass(one.category, EngineWarning):
+                warnings.warn_explicit(one.message, one.category, one.filename, one.lineno, registry=_registry)
 
 
 def _native(step: Step) -> Program:
@@ -92,19 +94,20 @@ def _native(step: Step) -> Program:
     program = native_engine(step)
 
     def run_either(arrays: Any, time: int, reverse: bool) -> Any:
-        if "not native" not in step.cache:
+        if _LACKING not in step.cache:
             try:
                 return program(arrays, time, reverse)
             except UnsupportedError as error:
-                step.cache["not native"] = True
-                kind = re.sub(r"[\d\W]+", " ", str(error))  # once for all shapes
-                if kind not in _refused:
-                    _refused.add(kind)
-                    warnings.warn(
-                        f"a loop runs by the engine 'numpy', since there is no native form of {error}",
-                        EngineWarning,
-                        stacklevel=_outside(),
-                    )
+                step.cache[_LACKING] = str(error)
+        lacking = step.cache[_LACKING]
+        kind = re.sub(r"[\d\W]+", " ", lacking)  # once for all shapes
+        if kind not in _refused:
+            _refused.add(kind)
+            warnings.warn(
+                f"a loop runs by the engine 'numpy', since there is no native form of {lacking}",
+                EngineWarning,
+                stacklevel=_outside(),
+            )
         return numpy_engine(step)(arrays, time, reverse)
 
     return run_either
